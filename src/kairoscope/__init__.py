@@ -1,0 +1,3 @@
+"""Kairoscope: time in robot video."""
+
+__version__ = "0.1.0"

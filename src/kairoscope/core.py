@@ -1,0 +1,205 @@
+"""The nouns: sample, task, model, record. Plain frozen data, no I/O, no torch.
+
+A `Task` says what is asked about a clip, what a perfect answer looks like and how an answer is
+scored. Models, training and reports are written against the types of this file only.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Generic, Literal, Protocol, TypeVar
+
+if TYPE_CHECKING:
+    from kairoscope.config import FramePolicy, Sampling
+
+Query = TypeVar("Query")
+Gold = TypeVar("Gold")
+Scores = dict[str, float]
+Decoding = Literal["free", "constrained", "posterior"]
+"""How an answer is written. `free`: whatever the model likes. `constrained`: the task's template,
+every slot sampled (or the most likely value at temperature 0). `posterior`: the template, every
+slot set to the median of its distribution, which is kept with the answer."""
+
+
+class UserError(Exception):
+    """Something the user can put right. Names the file, the value and what is allowed."""
+
+
+class UnreadableClip(UserError):
+    """A clip that cannot be decoded. In a run over many clips it is recorded and counted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unparsed:
+    """An answer the task could not read. Never dropped: it is scored at the worst value."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sample(Generic[Query, Gold]):
+    """One clip, what is asked about it, and the right answer where it is known."""
+
+    id: str
+    video: Path
+    query: Query
+    gold: Gold | None
+    group: str
+    """Source recording. Splits and confidence intervals never cut through a group."""
+    scenario: str
+    """What the clip shows, such as `stack`. Tables and no-video priors are made per scenario."""
+    duration_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prompt:
+    """What the model is told. The video stands between `before` and `after` in the user's turn."""
+
+    system: str
+    before: str = ""
+    after: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Slot:
+    """A place in an answer that takes one of a closed list of values."""
+
+    name: str
+    choices: tuple[str, ...]
+    not_before: int | None = None
+    """Index of an earlier slot of the same template: this slot's choice must not come before
+    that one's in the (shared) list of choices. Says `start <= end`."""
+
+
+Template = tuple[str | Slot, ...]
+"""The whole grammar of an answer: literal text and slots, in order."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Metric:
+    """What a score key means."""
+
+    unit: str
+    best: float
+    worst: float
+    title: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task(Generic[Query, Gold]):
+    """A question family. `score(parse(render(gold)), gold)` is the best value of every metric."""
+
+    name: str
+    version: int
+    metrics: Mapping[str, Metric]
+    headline: str
+    prompt: Callable[[Query], Prompt]
+    render: Callable[[Query, Gold], str]
+    """The text a perfect model would write: the SFT target."""
+    parse: Callable[[Query, str], Gold | Unparsed]
+    """Total: never raises, linear time."""
+    score: Callable[[Gold | Unparsed, "Sample[Query, Gold]"], Scores]
+    """One value for each key of `metrics`; failures get `Metric.worst` or the clip's worst."""
+    template: Callable[[Query, Sequence[float]], Template]
+    """(query, frame times in s) -> the grammar of an answer on the grid of these frames."""
+    snap: Callable[[Gold, Sequence[float]], Gold]
+    """The gold answer moved to the nearest frame times: what a model can say at best."""
+    load: Callable[[Path], "Sequence[Sample[Query, Gold]]"]
+    """A folder or dataset on disk -> samples."""
+    to_json: Callable[[Gold], Any]
+    from_json: Callable[[Any], Gold]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """One question to a model about one clip."""
+
+    id: str
+    video: Path
+    prompt: Prompt
+    policy: "FramePolicy"
+    template: Callable[[Sequence[float]], Template] | None = None
+    """Frame times in s -> grammar; needed for constrained and posterior decoding."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Posterior:
+    """Distribution of one slot, given the answer before it."""
+
+    slot: str
+    choices: tuple[str, ...]
+    probabilities: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Completion:
+    """One answer of a model."""
+
+    text: str
+    trial: int
+    frame_times_s: tuple[float, ...]
+    """Presentation times of the frames that the model saw."""
+    num_prompt_tokens: int
+    num_vision_tokens: int
+    num_new_tokens: int
+    seconds: float
+    """Wall time of the request, shared equally between its trials."""
+    finish: Literal["stop", "length"]
+    posteriors: tuple[Posterior, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failed:
+    """A request that could not be answered, such as a clip that does not decode."""
+
+    reason: str
+
+
+Answer = tuple[str, "tuple[Completion, ...] | Failed"]
+"""(request id, one completion a trial or why there is none)."""
+
+
+class Model(Protocol):
+    """The only thing evaluation and annotation know about a model."""
+
+    @property
+    def name(self) -> str:
+        """What the user called it."""
+
+    @property
+    def identity(self) -> str:
+        """Changes when the weights change; written into every run."""
+
+    def answer(
+        self, requests: Iterable[Request], sampling: "Sampling", decoding: Decoding
+    ) -> Iterator[Answer]:
+        """Answer every request exactly once, in any order, with `sampling.trials` completions."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """One answer to one sample in one trial, with everything needed to score it again."""
+
+    sample_id: str
+    video: str
+    group: str
+    scenario: str
+    trial: int
+    text: str
+    value: Any
+    """The parsed answer as JSON, or None where there is none."""
+    unparsed: str | None
+    """Why there is no parsed answer, or None."""
+    gold: Any
+    query: Any
+    scores: Scores
+    duration_s: float
+    frame_times_s: tuple[float, ...] = ()
+    posteriors: tuple[Mapping[str, Any], ...] = ()
+    num_prompt_tokens: int = 0
+    num_vision_tokens: int = 0
+    num_new_tokens: int = 0
+    seconds: float = 0.0
+    failed: bool = False
+    """True where the clip itself could not be read: no model is to blame."""
+    extra: Mapping[str, Any] = field(default_factory=dict)
