@@ -1,47 +1,9 @@
-"""Settings as frozen dataclasses: what a model sees, how it answers, how it is trained."""
+"""Settings of a whole recipe as frozen dataclasses: how a model is evaluated and trained."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
-StampMode = Literal["pair", "frame", "none"]
-"""`pair`: one label for every two sampled frames, which share one temporal patch. `frame`: one
-for each frame, as a video stamped before sampling has. `none`: no label."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FramePolicy:
-    """Which frames and pixels a model sees. Training and evaluation share one such object."""
-
-    fps: float = 8.0
-    """Sampled frames a second, 0.1 to 60. Frame i is the one shown at i / fps."""
-    max_frames: int = 768
-    """A longer clip is sampled more slowly so that at most this many frames are taken."""
-    total_pixels: int = 6_422_528
-    """Pixels of the whole video: 8192 vision tokens of 28 x 28, as the recipe has it. Two frames
-    share one token, so this is spread as total_pixels * 2 / num_frames a frame."""
-    min_frame_pixels: int = 16 * 28 * 28
-    max_frame_pixels: int = 768 * 28 * 28
-    stamp: StampMode = "pair"
-    stamp_place: Literal["over", "band"] = "over"
-    """`over`: on the bottom of the picture. `band`: on a black band added below it, so that the
-    label hides nothing."""
-    stamp_height: float = 0.12
-    """Height of the label's digits as a share of the frame's height (0.05 to 0.5)."""
-    clock_scale: float = 1.0
-    """Factor on the temporal positions. Above 2 sampled frames a second, several temporal patches
-    share one position id; 0.5 * fps at fps 8 gives each its own."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sampling:
-    """How tokens are drawn."""
-
-    trials: int = 1
-    temperature: float = 0.0
-    """0 takes the most likely token."""
-    top_p: float = 1.0
-    max_new_tokens: int = 1024
-    seed: int = 0
+from kairoscope.core import Decoding, FramePolicy, Sampling, Task
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,7 +58,25 @@ class EvalConfig:
     """One evaluation."""
 
     sampling: Sampling = Sampling()
-    decoding: Literal["free", "constrained", "posterior"] = "posterior"
+    decoding: Decoding = "posterior"
     wrong_video_control: bool = True
     """Ask the same questions about another clip of the same kind: what remains is not seen."""
     bootstrap_draws: int = 2000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """A task with the settings that were found best for it: one file in `recipes/`."""
+
+    name: str
+    title: str
+    task: Task[Any, Any]
+    frames: FramePolicy
+    """For checkpoints that bring no policy of their own (`kairoscope.json` beside the weights)."""
+    base_model: str
+    evaluation: EvalConfig
+    sft: SFTConfig
+    success: str
+    """The goal in words, for the report."""
+    targets: dict[str, float]
+    """Metric key -> the value at which the recipe counts as solved."""

@@ -7,10 +7,7 @@ scored. Models, training and reports are written against the types of this file 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Generic, Literal, Protocol, TypeVar
-
-if TYPE_CHECKING:
-    from kairoscope.config import FramePolicy, Sampling
+from typing import Any, Generic, Literal, Protocol, TypeVar
 
 Query = TypeVar("Query")
 Gold = TypeVar("Gold")
@@ -110,6 +107,47 @@ class Task(Generic[Query, Gold]):
     from_json: Callable[[Any], Gold]
 
 
+StampMode = Literal["pair", "frame", "none"]
+"""`pair`: one label for every two sampled frames, which share one temporal patch. `frame`: one
+for each frame, as a video stamped before sampling has. `none`: no label."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FramePolicy:
+    """Which frames and pixels a model sees. Training and evaluation share one such object."""
+
+    fps: float = 8.0
+    """Sampled frames a second, 0.1 to 60. Frame i is the one shown at i / fps."""
+    max_frames: int = 768
+    """A longer clip is sampled more slowly so that at most this many frames are taken."""
+    total_pixels: int = 6_422_528
+    """Pixels of the whole video: 8192 vision tokens of 28 x 28, as the recipe has it. Two frames
+    share one token, so this is spread as total_pixels * 2 / num_frames a frame."""
+    min_frame_pixels: int = 16 * 28 * 28
+    max_frame_pixels: int = 768 * 28 * 28
+    stamp: StampMode = "pair"
+    stamp_place: Literal["over", "band"] = "over"
+    """`over`: on the bottom of the picture. `band`: on a black band added below it, so that the
+    label hides nothing."""
+    stamp_height: float = 0.12
+    """Height of the label's digits as a share of the frame's height (0.05 to 0.5)."""
+    clock_scale: float = 1.0
+    """Factor on the temporal positions. Above 2 sampled frames a second, several temporal patches
+    share one position id; 0.5 * fps at fps 8 gives each its own."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sampling:
+    """How tokens are drawn."""
+
+    trials: int = 1
+    temperature: float = 0.0
+    """0 takes the most likely token."""
+    top_p: float = 1.0
+    max_new_tokens: int = 1024
+    seed: int = 0
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
     """One question to a model about one clip."""
@@ -117,7 +155,7 @@ class Request:
     id: str
     video: Path
     prompt: Prompt
-    policy: "FramePolicy"
+    policy: FramePolicy
     template: Callable[[Sequence[float]], Template] | None = None
     """Frame times in s -> grammar; needed for constrained and posterior decoding."""
 
@@ -171,7 +209,7 @@ class Model(Protocol):
         """Changes when the weights change; written into every run."""
 
     def answer(
-        self, requests: Iterable[Request], sampling: "Sampling", decoding: Decoding
+        self, requests: Iterable[Request], sampling: Sampling, decoding: Decoding
     ) -> Iterator[Answer]:
         """Answer every request exactly once, in any order, with `sampling.trials` completions."""
 
