@@ -1,0 +1,311 @@
+"""Run directories: what was asked, on which machine, and every finished piece, resumable at any time.
+
+    config.json        format, kind and resolved settings; a folder belongs to one such config
+    environment.json   versions, platform and command line of the first and of later sessions
+    *.jsonl            append-only rows, such as records.jsonl
+    *.json, *.html     what was computed from them; written whole or not at all
+
+One process writes a run at a time. Under `torchrun` only rank 0 opens it.
+"""
+
+import contextlib
+import dataclasses
+import datetime
+import importlib.metadata
+import os
+import platform
+import shlex
+import shutil
+import sys
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from kairoscope.core import Record, UserError
+from kairoscope.storage import (
+    LOCK,
+    append_lines,
+    cut_torn_line,
+    plain,
+    read_json,
+    read_lines,
+    storage_error,
+    take_lock,
+    write_json_atomic,
+)
+
+FORMAT = 1
+RECORD_KEY = ("sample_id", "trial")
+_VERSIONED = ("kairoscope", "torch", "transformers", "peft", "av", "numpy")
+
+
+@dataclasses.dataclass(slots=True)
+class Run:
+    """A run directory. Make one with `Run.open` (to write) or `Run.read` (to look)."""
+
+    path: Path
+    kind: str
+    """What wrote it, such as `evaluation`, `sft`, `annotation`, `recipe`."""
+    config: dict[str, Any]
+    """Resolved settings as JSON values."""
+    _lock: int | None = None
+
+    @classmethod
+    def open(cls, path: Path, *, kind: str, config: Any, fresh: bool = False) -> Self:
+        """Make the folder, or go on in it where it holds a run of the same kind and config.
+
+        `config` is anything `storage.plain` takes; what it holds decides whether two runs are the
+        same, so settings that cannot change a result (worker counts, say) stay out of it.
+        `fresh` throws away everything in the folder of an earlier run, whatever its config.
+        Raises `UserError` for another run's folder, for a folder with something else in it, where
+        another process writes the run, and where the folder cannot be written.
+        """
+        wanted: dict[str, Any] = plain(config)
+        _check_folder(path)
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+            lock = take_lock(path)
+        except OSError as error:
+            raise storage_error(error, path) from error
+        run = cls(path=path, kind=kind, config=wanted, _lock=lock)
+        try:
+            run._settle(fresh=fresh)
+        except BaseException:
+            run.close()
+            raise
+        return run
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """Open a run to look at it: takes no lock and writes nothing. `UserError` if it is none."""
+        kind, config = _read_config(path)
+        return cls(path=path, kind=kind, config=config)
+
+    def _settle(self, *, fresh: bool) -> None:
+        """Claim the locked folder: clear it, or check it, and cut lines torn by a kill."""
+        if fresh:
+            _clear(self.path)
+        try:
+            if (self.path / "config.json").exists():
+                _check_same(self.path, self.kind, self.config)
+            else:
+                written = {"format": FORMAT, "kind": self.kind, "config": self.config}
+                write_json_atomic(self.path / "config.json", written)
+            for file in self.path.glob("*.jsonl"):
+                cut_torn_line(file)
+        except OSError as error:
+            raise storage_error(error, self.path / "config.json") from error
+        self._note_environment()
+
+    def _note_environment(self) -> None:
+        """Keep the first session's environment; a later one with other versions is added to it."""
+        file = self.path / "environment.json"
+        now = environment()
+        if not file.exists():
+            write_json_atomic(file, {**now, "resumed": []})
+            return
+        kept = read_json(file)
+        last = kept["resumed"][-1] if kept.get("resumed") else kept
+        if any(last.get(key) != now[key] for key in ("versions", "platform", "command")):
+            write_json_atomic(file, {**kept, "resumed": [*kept.get("resumed", []), now]})
+
+    def file(self, name: str) -> Path:
+        """Path of a record file: `records` -> `records.jsonl`."""
+        return self.path / f"{name}.jsonl"
+
+    def append(self, name: str, row: Any) -> None:
+        """Add one row. On disk for good when this returns, short of a power cut."""
+        self.append_all(name, (row,))
+
+    def append_all(self, name: str, rows: Sequence[Any]) -> None:
+        """Add rows that belong together in one write: after a kill at most the last is torn."""
+        self._check_writable()
+        append_lines(self.file(name), rows)
+
+    def records(self, name: str, key: Sequence[str] = RECORD_KEY) -> list[dict[str, Any]]:
+        """Rows in the order of their writing; of rows with the same key fields the first.
+
+        A row that lacks one of the key fields has no key and is kept.
+        """
+        seen: set[Hashable] = set()
+        rows = []
+        for row in read_lines(self.file(name)):
+            row_key = _key(row, key)
+            if row_key is None or row_key not in seen:
+                seen.add(row_key)
+                rows.append(row)
+        return rows
+
+    def done_keys(self, name: str, key: Sequence[str] = RECORD_KEY) -> set[tuple[Any, ...]]:
+        """The keys of the finished rows, `(sample_id, trial)` unless told otherwise."""
+        keys = (_key(row, key) for row in read_lines(self.file(name)))
+        return {found for found in keys if found is not None}
+
+    def write_json(self, name: str, value: Any) -> None:
+        """Write `name` (with its `.json`) whole or not at all."""
+        self._check_writable()
+        write_json_atomic(self.path / name, value)
+
+    def read_json(self, name: str) -> Any:
+        """What `write_json` wrote, or None where it was not written."""
+        file = self.path / name
+        return read_json(file) if file.exists() else None
+
+    def close(self) -> None:
+        """Let other processes write the run. Harmless when done twice."""
+        if self._lock is not None:
+            with contextlib.suppress(OSError):
+                os.truncate(self._lock, 0)
+            os.close(self._lock)
+            self._lock = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _check_writable(self) -> None:
+        if self._lock is None:
+            raise ValueError(f"{self.path} was opened to be read, or closed")
+
+
+def _key(row: Mapping[str, Any], fields: Sequence[str]) -> tuple[Any, ...] | None:
+    return tuple(row[f] for f in fields) if all(f in row for f in fields) else None
+
+
+def _check_folder(path: Path) -> None:
+    """Refuse, before touching it, a path that is no folder and a folder that holds no run.
+
+    Many things keep a config.json, model checkpoints first of all: one of those is no run either.
+    """
+    if path.exists() and not path.is_dir():
+        raise UserError(f"{path} is a file; --out must name a folder")
+    if not path.is_dir():
+        return
+    if (path / "config.json").exists():
+        _read_config(path)
+        return
+    try:
+        others = sorted(entry.name for entry in path.iterdir() if not _ours(entry.name))
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror})") from error
+    if others:
+        raise UserError(
+            f"{path} is not empty and holds no run (there is {', '.join(others[:3])}"
+            f"{', ...' if len(others) > 3 else ''}); choose a new or empty folder with --out"
+        )
+
+
+def _ours(name: str) -> bool:
+    """What a run that was killed at its birth leaves behind."""
+    return name == LOCK or (name.startswith(".") and name.endswith(".tmp"))
+
+
+def _clear(path: Path) -> None:
+    for entry in path.iterdir():
+        if entry.name == LOCK:
+            continue
+        if entry.is_dir() and not entry.is_symlink():
+            shutil.rmtree(entry)
+        else:
+            entry.unlink()
+
+
+def _read_config(path: Path) -> tuple[str, dict[str, Any]]:
+    """Kind and config of a run folder; `UserError` where it is none."""
+    if not path.is_dir():
+        raise UserError(f"{path}: there is no such folder")
+    file = path / "config.json"
+    if not file.exists():
+        raise UserError(f"{path} is no run: it has no config.json")
+    found = read_json(file)
+    if not (isinstance(found, dict) and {"format", "kind", "config"} <= found.keys()):
+        raise UserError(f"{file}: was not written by kairoscope; choose another --out")
+    if found["format"] != FORMAT:
+        raise UserError(
+            f"{file}: has format {found['format']!r}, this version reads {FORMAT}; use the version "
+            "that wrote the run, or another --out"
+        )
+    return str(found["kind"]), dict(found["config"])
+
+
+def _check_same(path: Path, kind: str, config: Mapping[str, Any]) -> None:
+    """Raise `UserError` saying which settings of the run in the folder differ from those wanted."""
+    kind_there, config_there = _read_config(path)
+    way_on = "choose another --out, or delete the folder to start anew"
+    if kind_there != kind:
+        raise UserError(f"{path} holds a run of kind {kind_there!r}, not {kind!r}; {way_on}")
+    differences = list(differing(config_there, config))
+    if differences:
+        shown = "\n".join(f"  {k}: {old} there, {new} now" for k, old, new in differences[:8])
+        more = f"\n  and {len(differences) - 8} more" if len(differences) > 8 else ""
+        raise UserError(f"{path} holds a run with other settings:\n{shown}{more}\n{way_on}")
+
+
+def differing(old: Any, new: Any, prefix: str = "") -> Iterable[tuple[str, str, str]]:
+    """(dotted key, old value, new value) of all that differs between two plain values."""
+    if isinstance(old, Mapping) and isinstance(new, Mapping):
+        for key in sorted({*old, *new}):
+            where = f"{prefix}.{key}" if prefix else str(key)
+            yield from differing(old.get(key, _ABSENT), new.get(key, _ABSENT), where)
+    elif old != new:
+        yield prefix, _short(old), _short(new)
+
+
+_ABSENT = object()
+
+
+def _short(value: Any) -> str:
+    text = "nothing" if value is _ABSENT else repr(value)
+    return text if len(text) <= 80 else f"{text[:77]}..."
+
+
+def environment() -> dict[str, Any]:
+    """Versions of what computes, the platform and the command line, as JSON values."""
+    versions = {"python": platform.python_version()}
+    for package in _VERSIONED:
+        try:
+            versions[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            versions[package] = "not installed"
+    command = [Path(sys.argv[0]).name, *sys.argv[1:]] if sys.argv else []
+    return {
+        "versions": versions,
+        "platform": platform.platform(),
+        "cpu_count": os.cpu_count(),
+        "command": shlex.join(command),
+        "started_at": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+    }
+
+
+def record_to_json(record: Record) -> dict[str, Any]:
+    """A record as JSON values; probabilities keep six decimals."""
+    row: dict[str, Any] = plain(record)
+    for posterior in row["posteriors"]:
+        posterior["probabilities"] = [round(p, 6) for p in posterior["probabilities"]]
+    return row
+
+
+def record_from_json(row: Mapping[str, Any]) -> Record:
+    """The inverse of `record_to_json`. Raises `UserError` naming a missing or unknown field."""
+    fields = {f.name: f for f in dataclasses.fields(Record)}
+    unknown = sorted(row.keys() - fields.keys())
+    required = {
+        name
+        for name, f in fields.items()
+        if f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING
+    }
+    missing = sorted(required - row.keys())
+    if unknown or missing:
+        raise UserError(f"not a record: unknown fields {unknown}, missing fields {missing}")
+    values = dict(row)
+    values["frame_times_s"] = tuple(values.get("frame_times_s", ()))
+    values["posteriors"] = tuple(values.get("posteriors", ()))
+    return Record(**values)

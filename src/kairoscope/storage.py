@@ -1,0 +1,197 @@
+"""Plain files that survive `kill -9` and a full disk: canonical JSON and append-only JSON lines.
+
+A line is appended with one `write` on a descriptor opened with `O_APPEND`, so a killed process loses
+at most the line it was writing. A reader leaves such a torn last line out; a writer cuts it off
+before it goes on.
+"""
+
+import contextlib
+import dataclasses
+import errno
+import fcntl
+import json
+import math
+import os
+from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from pathlib import Path
+from typing import Any
+
+from kairoscope.core import UserError
+
+LOCK = ".lock"
+_NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_NO_ACCESS = {errno.EACCES, errno.EPERM, errno.EROFS}
+
+
+def plain(value: Any) -> Any:
+    """Dataclasses, paths, tuples, sets and numpy scalars as what JSON knows.
+
+    Raises `TypeError` for anything else (a function, say) and `ValueError` for a float that is not
+    finite, because JSON has no word for it and a reader would refuse the whole file.
+    """
+    if value is None or isinstance(value, bool | int | str):
+        return value
+    if isinstance(value, float):
+        if not math.isfinite(value):
+            raise ValueError(f"{value} cannot be written as JSON")
+        return float(value)
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {f.name: plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    if isinstance(value, AbstractSet):
+        return sorted(plain(item) for item in value)
+    if isinstance(value, Sequence) and not isinstance(value, bytes | bytearray):
+        return [plain(item) for item in value]
+    item = getattr(value, "item", None)
+    if callable(item) and getattr(value, "ndim", None) == 0:
+        return plain(item())
+    raise TypeError(f"{type(value).__name__} cannot be written as JSON")
+
+
+def canonical_json(value: Any, *, indent: int | None = None) -> str:
+    """The same text for equal values: sorted keys, no NaN, UTF-8 kept readable.
+
+    A lone surrogate, which a JSON file may hold as an escape and UTF-8 may not, stays an escape.
+    """
+    separators = (",", ":") if indent is None else None
+    text = json.dumps(
+        plain(value),
+        sort_keys=True,
+        ensure_ascii=False,
+        allow_nan=False,
+        indent=indent,
+        separators=separators,
+    )
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def write_json_atomic(path: Path, value: Any) -> None:
+    """The whole new file or the old one, never half of one; readable JSON with sorted keys."""
+    write_text_atomic(path, canonical_json(value, indent=1) + "\n")
+
+
+def write_text_atomic(path: Path, text: str) -> None:
+    """As `write_json_atomic`, for text (UTF-8). A full disk is a `UserError` naming the folder."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with temporary.open("wb") as file:
+            file.write(text.encode("utf-8"))
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except BaseException as error:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            raise storage_error(error, path) from error
+        raise
+
+
+def read_json(path: Path) -> Any:
+    """What a JSON file holds. Raises `UserError` where it is absent or not JSON."""
+    try:
+        return json.loads(path.read_bytes())
+    except OSError as error:
+        raise UserError(f"{path}: {error.strerror or error}") from error
+    except ValueError as error:
+        raise UserError(f"{path}: is not JSON ({error})") from error
+
+
+def append_lines(path: Path, rows: Sequence[Any]) -> None:
+    """Append rows as JSON lines in one `write`; all of them are in the file, or none is.
+
+    Where the disk takes only a part, that part is cut off again and a `UserError` is raised.
+    """
+    data = "".join(canonical_json(row) + "\n" for row in rows).encode("utf-8")
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        try:
+            _write_whole(descriptor, data)
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        raise storage_error(error, path) from error
+
+
+def _write_whole(descriptor: int, data: bytes) -> None:
+    """One `write` of everything; undone where the file system takes less."""
+    before = os.fstat(descriptor).st_size
+    try:
+        written = os.write(descriptor, data)
+        if written < len(data):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    except OSError:
+        os.ftruncate(descriptor, before)
+        raise
+
+
+def read_lines(path: Path) -> list[dict[str, Any]]:
+    """Rows of a JSON lines file; an absent file has none and a torn last line is left out.
+
+    Raises `UserError` with the line's number where a whole line is not a JSON object.
+    """
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise UserError(f"{path}: {error.strerror or error}") from error
+    rows: list[dict[str, Any]] = []
+    for number, line in enumerate(data.split(b"\n")[:-1], start=1):
+        try:
+            row = json.loads(line)
+        except ValueError as error:
+            raise UserError(f"{path}, line {number}: is not JSON ({error})") from error
+        if not isinstance(row, dict):
+            raise UserError(f"{path}, line {number}: must be a JSON object, is {line[:60]!r}")
+        rows.append(row)
+    return rows
+
+
+def cut_torn_line(path: Path) -> int:
+    """Cut what follows the last line end and return how many bytes that was.
+
+    To be called before the first append of a process that has the file for itself.
+    """
+    data = path.read_bytes()
+    whole = data.rfind(b"\n") + 1
+    if whole < len(data):
+        os.truncate(path, whole)
+    return len(data) - whole
+
+
+def take_lock(path: Path) -> int:
+    """Lock a folder for this process and return the descriptor that holds the lock.
+
+    The kernel lets go of it however the process ends. Raises `UserError` with the other process's
+    id where the folder is locked, and `OSError` where the lock cannot be written.
+    """
+    descriptor = os.open(path / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        holder = os.pread(descriptor, 64, 0).decode("ascii", "replace").strip() or "unknown"
+        os.close(descriptor)
+        raise UserError(
+            f"{path} is being written by another process (pid {holder}); wait for it or stop it, "
+            "or choose another --out"
+        ) from error
+    os.truncate(descriptor, 0)
+    os.pwrite(descriptor, f"{os.getpid()}\n".encode("ascii"), 0)
+    return descriptor
+
+
+def storage_error(error: OSError, path: Path) -> UserError:
+    """What the user can do about a file that could not be written."""
+    if error.errno in _NO_SPACE:
+        return UserError(
+            f"no space left in {path.parent} while writing {path.name}; everything finished before "
+            "is kept: free some space and run the same command again"
+        )
+    if error.errno in _NO_ACCESS:
+        return UserError(f"{path}: may not be written ({error.strerror}); choose another --out")
+    return UserError(f"{path}: could not be written ({error.strerror or error})")
