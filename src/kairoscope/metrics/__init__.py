@@ -1,0 +1,1 @@
+"""Scores of one answer, and what many of them say together."""
