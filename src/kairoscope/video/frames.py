@@ -1,0 +1,93 @@
+"""A clip -> the frames a model sees: sampled, resized, stamped."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from av.video.frame import VideoFrame
+from torch.nn import functional
+
+from kairoscope.core import FramePolicy
+from kairoscope.video.clip import ClipInfo, scan
+from kairoscope.video.decode import decode_frames
+from kairoscope.video.sampling import (
+    QWEN25_GEOMETRY,
+    PatchGeometry,
+    band_height,
+    picture_size,
+    sample_indices,
+)
+from kairoscope.video.stamps import stamp_layout
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClipFrames:
+    """What the model sees of a clip."""
+
+    info: ClipInfo
+    times_s: tuple[float, ...]
+    """Presentation time of every sampled frame, seconds from the clip's first frame."""
+    indices: tuple[int, ...]
+    """Which of the clip's frames they are."""
+    pixels_THWC: torch.Tensor
+    """uint8 RGB (sampled frames, height, width, 3), stamped; not padded to whole temporal patches."""
+    labels: tuple[str, ...]
+    """The stamp on every frame; empty texts where the policy stamps nothing."""
+
+
+def load_frames(
+    path: Path | str, policy: FramePolicy, geometry: PatchGeometry = QWEN25_GEOMETRY
+) -> ClipFrames:
+    """Decode, sample, resize and stamp a clip.
+
+    Resizing is bicubic with antialiasing on bytes, which gives the pixels of the Hugging Face video
+    processors exactly. Only sampled frames are converted and kept. Raises UnreadableClip naming the
+    file and the reason.
+    """
+    clip = scan(path)
+    times_s = clip.times_s
+    indices = sample_indices(times_s, policy)
+    info = clip.info
+    height, width = picture_size(info.width, info.height, len(indices), policy, geometry)
+    band = band_height(height, policy, geometry)
+    pixels = torch.zeros((len(indices), height + band, width, 3), dtype=torch.uint8)
+    wanted = [clip.pts[index] for index in indices]
+    for position, (_, frame) in enumerate(decode_frames(clip, wanted)):
+        pixels[position, :height] = _resized(frame, info.rotation_deg, height, width)
+    sampled_s = tuple(times_s[index] for index in indices)
+    labels = _stamp(pixels, sampled_s, height, policy)
+    return ClipFrames(
+        info=info, times_s=sampled_s, indices=indices, pixels_THWC=pixels, labels=labels
+    )
+
+
+def _resized(frame: VideoFrame, rotation_deg: int, height: int, width: int) -> torch.Tensor:
+    """Uint8 RGB (height, width, 3), upright."""
+    picture = torch.from_numpy(frame.to_ndarray(format="rgb24"))
+    if rotation_deg:
+        picture = torch.rot90(picture, rotation_deg // 90)
+    if picture.shape[:2] == (height, width):
+        return picture
+    batch_CHW = picture.permute(2, 0, 1)[None]
+    resized = functional.interpolate(batch_CHW, (height, width), mode="bicubic", antialias=True)
+    return resized[0].permute(1, 2, 0)
+
+
+def _stamp(
+    pixels_THWC: torch.Tensor, times_s: tuple[float, ...], height: int, policy: FramePolicy
+) -> tuple[str, ...]:
+    """Draw the labels in place and return them."""
+    if policy.stamp == "none":
+        return ("",) * len(times_s)
+    step = 2 if policy.stamp == "pair" else 1
+    band = pixels_THWC.shape[1] - height
+    layout = stamp_layout(pixels_THWC.shape[2], height, band, policy.stamp_height, times_s[-1])
+    rows = slice(layout.top_px, layout.top_px + layout.height_px)
+    columns = slice(layout.left_px, layout.left_px + layout.width_px)
+    labels: list[str] = []
+    for start in range(0, len(times_s), step):
+        text = layout.text(times_s[start])
+        tile_HW = torch.from_numpy(layout.tile(text))
+        pixels_THWC[start : start + step, rows, columns] = tile_HW[:, :, None]
+        labels += [text] * len(times_s[start : start + step])
+    return tuple(labels)
