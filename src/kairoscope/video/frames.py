@@ -61,6 +61,25 @@ def load_frames(
     )
 
 
+def stamped(
+    pictures_THWC: torch.Tensor,
+    times_s: tuple[float, ...],
+    policy: FramePolicy,
+    geometry: PatchGeometry = QWEN25_GEOMETRY,
+) -> torch.Tensor:
+    """Pictures that were loaded without a stamp -> the same with band and labels of the policy.
+
+    Training uses it to show other times on frames that were decoded once. `pictures_THWC` is not
+    changed; the result is what `load_frames` gives for a clip of these pictures and times.
+    """
+    num_frames, height, width, channels = pictures_THWC.shape
+    band = band_height(height, policy, geometry)
+    pixels = torch.zeros((num_frames, height + band, width, channels), dtype=torch.uint8)
+    pixels[:, :height] = pictures_THWC
+    _stamp(pixels, times_s, height, policy)
+    return pixels
+
+
 def _resized(frame: VideoFrame, rotation_deg: int, height: int, width: int) -> torch.Tensor:
     """Uint8 RGB (height, width, 3), upright."""
     picture = torch.from_numpy(frame.to_ndarray(format="rgb24"))
