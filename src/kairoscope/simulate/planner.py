@@ -1,0 +1,195 @@
+"""Writes the arm's timeline the way a person drives a robot: pauses, detours, second tries."""
+
+import math
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from kairoscope.simulate.arm import MAX_OPENING_M, Hand
+from kairoscope.simulate.motion import Segment, Timeline
+
+_ACROSS_M_PER_S = 0.38
+_VERTICAL_M_PER_S = 0.27
+_GRIP_M_PER_S = 0.14
+_SQUEEZE_M = 0.002
+"""Closing aims this much below the object's width; the fingers stop where both touch."""
+CLEAR_M = 0.085
+"""No other object may be nearer than this to where the fingers come down."""
+
+
+class Planner:
+    """Appends segments to a timeline; `pace` scales every speed, each phase varies about it."""
+
+    def __init__(self, rng: np.random.Generator, start: Hand, pace: float):
+        self.rng = rng
+        self.hand = start
+        self.obstacles: dict[str, tuple[float, float]] = {}
+        self.pace = pace
+        self._segments: list[Segment] = []
+
+    def timeline(self) -> Timeline:
+        """Everything planned so far."""
+        return Timeline(self._segments)
+
+    def chance(self, probability: float) -> bool:
+        """True with the given probability."""
+        return bool(self.rng.random() < probability)
+
+    def wait(self, low_s: float, high_s: float) -> None:
+        """Stand still."""
+        self._segments.append(Segment(self.hand, self.hand, float(self.rng.uniform(low_s, high_s))))
+
+    def pause(self) -> None:
+        """Often nothing, sometimes a short stop, seldom a long one."""
+        draw = self.rng.random()
+        if draw < 0.35:
+            self.wait(0.1, 0.5)
+        elif draw < 0.6:
+            self.wait(0.5, 1.2)
+
+    def move(self, x: float, y: float, z: float, *, yaw: float | None = None) -> None:
+        """Move the tips in a line, with a slight arc when it goes far."""
+        end = np.array([x, y, z, self.hand[3] if yaw is None else yaw, self.hand[4]])
+        across = math.hypot(end[0] - self.hand[0], end[1] - self.hand[1])
+        climb = abs(end[2] - self.hand[2])
+        speed = self._speed()
+        seconds = max(across / _ACROSS_M_PER_S, climb / _VERTICAL_M_PER_S, 0.12) / speed
+        turn_s = abs(end[3] - self.hand[3]) / 2.5
+        arc = float(self.rng.uniform(0.0, 0.03)) if across > 0.1 else 0.0
+        self._append(Segment(self.hand, end, max(seconds + 0.12, turn_s), arc))
+
+    def follow(self, path: Callable[[float], Hand], seconds: float) -> None:
+        """Move along a given path (progress 0..1 -> hand) at about `seconds`."""
+        self._append(Segment(self.hand, path(1.0), seconds / self._speed(), path=path))
+
+    def grip(self, opening: float) -> None:
+        """Open or close the fingers to `opening` metres."""
+        end = self.hand.copy()
+        end[4] = opening
+        seconds = abs(opening - self.hand[4]) / _GRIP_M_PER_S / self._speed() + 0.08
+        self._append(Segment(self.hand, end, seconds))
+
+    def lift(self, *, high: float = 0.19) -> None:
+        """Go straight up to a travelling height."""
+        self.move(self.hand[0], self.hand[1], float(self.rng.uniform(high - 0.06, high)))
+
+    def above(self, x: float, y: float, yaw: float | None = None, *, z: float = 0.14) -> None:
+        """Travel to a place above `(x, y)`; sometimes by a detour, sometimes a stop on the way."""
+        if self.chance(0.2):
+            side = self.rng.uniform(-0.12, 0.12, 2)
+            self.move((x + self.hand[0]) / 2 + side[0], (y + self.hand[1]) / 2 + side[1], z + 0.03)
+            self.pause()
+        self.move(x, y, z + float(self.rng.uniform(0.0, 0.04)), yaw=yaw)
+        if self.chance(0.35):
+            self.wait(0.15, 1.0)
+
+    def wander(self) -> None:
+        """Sometimes go nowhere in particular first, and think."""
+        while self.chance(0.35):
+            place = self.rng.uniform((-0.2, -0.1, 0.14), (0.2, 0.15, 0.22))
+            self.move(*place.tolist(), yaw=float(self.rng.uniform(-0.5, 0.5)))
+            self.pause()
+
+    def visit(self, x: float, y: float) -> None:
+        """A false approach: go to an object that is not asked for, look, and leave."""
+        self.above(x, y)
+        if self.chance(0.6):
+            self.move(x, y, float(self.rng.uniform(0.085, 0.11)))
+            self.pause()
+            self.lift()
+
+    def grasp(self, x: float, y: float, z: float, yaw: float, half_w: float, top: float) -> None:
+        """Grasp what stands at `(x, y)` with the tips at height `z`; in 15 % not at first try."""
+        opening = min(2 * half_w + float(self.rng.uniform(0.042, 0.06)), MAX_OPENING_M)
+        self.above(x, y, yaw, z=max(0.12, top + 0.04))
+        if abs(self.hand[4] - opening) > 0.004:
+            self.grip(opening)
+        if self.chance(0.16):
+            self._fail(x, y, z, top, opening)
+        self.move(x, y, z)
+        self.pause()
+        self.grip(2 * half_w - _SQUEEZE_M)
+
+    def _fail(self, x: float, y: float, z: float, top: float, opening: float) -> None:
+        """Close on nothing, above or beside the object, or turn back; then try again."""
+        side = self._free_side(x, y)
+        draw = self.rng.random()
+        if draw < 0.4 and side is not None:
+            self.move(*side, max(z, 0.012))
+        elif draw < 0.8:
+            self.move(x, y, top + float(self.rng.uniform(0.008, 0.015)))
+        else:
+            self.move(x, y, float(self.rng.uniform(top + 0.01, top + 0.03)))
+            self.pause()
+            self.move(x, y, top + 0.07)
+            self.pause()
+            return
+        self.grip(float(self.rng.uniform(0.0, 0.02)))
+        self.pause()
+        if self.chance(0.5):
+            self.lift()
+            self.pause()
+        self.grip(opening)
+        self.move(x, y, top + float(self.rng.uniform(0.03, 0.06)))
+        self.pause()
+
+    def _free_side(self, x: float, y: float) -> tuple[float, float] | None:
+        """A place beside the object, along the fingers' flat sides, where nothing stands."""
+        yaw = self.hand[3] + math.pi / 2
+        for sign in self.rng.permutation([-1, 1]):
+            px = x + sign * 0.085 * math.cos(yaw)
+            py = y + sign * 0.085 * math.sin(yaw)
+            others = [p for p in self.obstacles.values() if math.dist(p, (x, y)) > 0.02]
+            if all(math.dist(p, (px, py)) > CLEAR_M + 0.03 for p in others):
+                return px, py
+        return None
+
+    def release(self, half_w: float) -> None:
+        """Open the fingers a little or wide."""
+        self.pause()
+        self.grip(min(2 * half_w + float(self.rng.uniform(0.035, 0.06)), MAX_OPENING_M))
+
+    def leave(self) -> None:
+        """After the last event: rise, go somewhere, stand."""
+        if self.chance(0.5):
+            self.pause()
+        self.lift()
+        self.move(*self.rng.uniform((-0.2, -0.1, 0.15), (0.2, 0.15, 0.22)).tolist())
+
+    def _append(self, segment: Segment) -> None:
+        """Add a segment, in one in twelve with a hesitation half way."""
+        long = segment.duration_s > 0.5 and segment.path is None
+        if long and self.chance(0.08):
+            u = float(self.rng.uniform(0.3, 0.8))
+            middle = segment.start + (segment.end - segment.start) * u
+            self._segments.append(Segment(segment.start, middle, 0.7 * segment.duration_s))
+            self.hand = middle
+            self.wait(0.2, 0.9)
+            self._segments.append(Segment(middle, segment.end, 0.7 * segment.duration_s))
+        else:
+            self._segments.append(segment)
+        self.hand = segment.end
+
+    def _speed(self) -> float:
+        return self.pace * float(np.exp(self.rng.uniform(math.log(0.6), math.log(1.7))))
+
+
+def spread(
+    rng: np.random.Generator,
+    radii: Sequence[float],
+    taken: Sequence[tuple[float, float, float]] = (),
+) -> list[tuple[float, float]] | None:
+    """Places for circles of the given radii, apart from each other and from `taken` (x, y, r).
+
+    Returns None when sixty draws did not find room.
+    """
+    placed = list(taken)
+    for radius in radii:
+        for _ in range(60):
+            x, y = float(rng.uniform(-0.22, 0.22)), float(rng.uniform(-0.15, 0.15))
+            if all(math.dist((x, y), p[:2]) > radius + p[2] for p in placed):
+                placed.append((x, y, radius))
+                break
+        else:
+            return None
+    return [(x, y) for x, y, _ in placed[len(taken) :]]
