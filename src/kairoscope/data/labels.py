@@ -28,6 +28,7 @@ from kairoscope.data.rows import (
     text,
 )
 from kairoscope.events import Event, Events, Query, normalised, one_line
+from kairoscope.storage import write_text_atomic
 
 __all__ = [
     "EventSample",
@@ -39,6 +40,7 @@ __all__ = [
     "label_row",
     "list_videos",
     "load_folder",
+    "parse_row",
     "read_labels",
     "scenario_of",
     "write_labels",
@@ -130,7 +132,7 @@ def read_labels(path: Path) -> tuple[list[LabelRow], list[Problem]]:
     line_of: dict[str, int] = {}
     for number, raw in read_lines(file):
         try:
-            row = _row(parse_json_line(raw), number)
+            row = parse_row(parse_json_line(raw), number)
             first = line_of.setdefault(os.path.normpath(row.video), number)
             if first != number:
                 raise UserError(
@@ -149,9 +151,7 @@ def write_labels(samples: Iterable[EventSample], path: Path) -> None:
     `video` is written relative to the file's folder where the clip lies inside it.
     """
     lines = [json.dumps(label_row(sample, path.parent), ensure_ascii=False) for sample in samples]
-    temporary = path.with_name(path.name + ".part")
-    temporary.write_text("".join(line + "\n" for line in lines), encoding="utf-8")
-    temporary.replace(path)
+    write_text_atomic(path, "".join(line + "\n" for line in lines))
 
 
 def label_row(sample: EventSample, folder: Path) -> dict[str, Any]:
@@ -205,7 +205,12 @@ def check_event_names(names: Sequence[str]) -> Query:
     return tuple(one_line(name) for name in names)
 
 
-def _row(row: Any, line: int) -> LabelRow:
+def parse_row(row: Any, line: int) -> LabelRow:
+    """One row of a label file as JSON -> its labels.
+
+    Raises:
+        UserError: what is wrong and what is allowed, without file and line.
+    """
     check_keys(row, ROW_KEYS, ("video", "events"), "a row")
     duration_s = optional(row, "duration_s", seconds)
     if duration_s == 0:
