@@ -98,7 +98,7 @@ def draw_plan(rng: np.random.Generator, family: str) -> Plan | None:
             rng.uniform(0.0, 0.11),
         ]
     )
-    planner = Planner(rng, start, pace=float(np.exp(rng.uniform(math.log(0.85), math.log(2.2)))))
+    planner = Planner(rng, start, pace=float(np.exp(rng.uniform(math.log(0.95), math.log(2.4)))))
     draft = Draft(rng, planner, list(rng.permutation(list(COLOURS))), [], [], [])
     planner.wait(0.0, 2.0)
     planner.wander()

@@ -62,7 +62,7 @@ def draw_take(mujoco: Any, settings: Settings, index: int) -> Take:
         if plan is None:
             continue
         tail_s = float(rng.uniform(0.2, 2.0))
-        look = draw_look(rng, [COLOURS[name] for name in plan.colours])
+        look = draw_look(rng, plan.scene, [COLOURS[name] for name in plan.colours])
         if plan.timeline.duration_s > DURATION_S[1] + 2.0:
             continue
         model = mujoco.MjModel.from_xml_string(scene_xml(plan.scene, look, settings.size_px))

@@ -115,8 +115,13 @@ class Look:
     tint: Vec3 = field(default=(1.0, 1.0, 1.0))
 
 
-def draw_look(rng: np.random.Generator, colours: list[words.Rgb]) -> Look:
-    """Draw a look in which every one of `colours` stands out from the table."""
+def draw_look(rng: np.random.Generator, scene: Scene, colours: list[words.Rgb]) -> Look:
+    """Draw a look in which every one of `colours` stands out from the table.
+
+    The camera leans towards the middle of what stands on the table, so that little is cut off.
+    """
+    places = np.array([(thing.x, thing.y) for thing in (*scene.things, *scene.fixtures)])
+    middle = (places.min(axis=0) + places.max(axis=0)) / 2
     tables = [
         table
         for table in words.TABLES
@@ -142,7 +147,11 @@ def draw_look(rng: np.random.Generator, colours: list[words.Rgb]) -> Look:
         azimuth_deg=float(azimuth),
         elevation_deg=float(elevation),
         view_width_m=float(rng.uniform(0.59, 0.67)),
-        target=(float(rng.uniform(-0.02, 0.02)), float(rng.uniform(-0.01, 0.03)), 0.075),
+        target=(
+            float(0.75 * middle[0] + rng.uniform(-0.02, 0.02)),
+            float(0.5 * middle[1] + rng.uniform(-0.01, 0.03)),
+            0.075,
+        ),
         fovy_deg=float(rng.uniform(30, 45)),
         light_dir=(float(rng.uniform(-0.7, 0.7)), float(rng.uniform(-0.3, 0.8)), -1.0),
         light=float(rng.uniform(0.45, 0.7)),
