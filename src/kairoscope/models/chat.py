@@ -1,0 +1,151 @@
+"""From a prompt and the frames of a clip to token ids, positions and pixels.
+
+This is the only place where a model's input is put together; training and inference both call
+`encode`, so that they cannot differ.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Literal
+
+import torch
+
+from kairoscope.core import FramePolicy, Prompt
+from kairoscope.models.positions import Span, TextSpan, VideoSpan, mrope_positions, temporal_ids
+from kairoscope.video.patches import to_patches
+from kairoscope.video.sampling import PatchGeometry
+
+Family = Literal["qwen2_5_vl", "qwen3_vl"]
+VIDEO_PAD = "<|video_pad|>"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Encoder:
+    """What must be known of a checkpoint to write its input."""
+
+    tokenizer: Any
+    family: Family
+    geometry: PatchGeometry
+    tokens_per_second: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Encoded:
+    """A prompt with its video, ready for the network."""
+
+    token_ids: tuple[int, ...]
+    positions_3L: torch.Tensor
+    next_position: int
+    pixels_THWC: torch.Tensor
+    """uint8 frames; a quarter of the size of the patches that are made of them."""
+    grid_thw: tuple[int, int, int]
+    """Patches in time, down and across."""
+    num_vision_tokens: int
+    vision_starts: tuple[int, ...]
+    """Index in `token_ids` of the first vision token of each temporal patch."""
+    tokens_per_patch: int
+    """Vision tokens of one temporal patch."""
+
+
+def video_inputs(
+    encoder: Encoder, prompts: Sequence[Encoded], device: torch.device | str
+) -> dict[str, torch.Tensor]:
+    """The network's arguments for the pixels of a batch of prompts."""
+    patches = [to_patches(prompt.pixels_THWC, encoder.geometry)[0] for prompt in prompts]
+    return {
+        "pixel_values_videos": torch.cat(patches).to(device),
+        "video_grid_thw": torch.tensor([prompt.grid_thw for prompt in prompts], device=device),
+    }
+
+
+@lru_cache(maxsize=4096)
+def _ids_of(tokenizer: Any, text: str) -> tuple[int, ...]:
+    return tuple(tokenizer.encode(text, add_special_tokens=False))
+
+
+def text_ids(encoder: Encoder, text: str) -> tuple[int, ...]:
+    """Token ids of a text, special tokens recognised."""
+    return _ids_of(encoder.tokenizer, text)
+
+
+def seconds_per_patch(times_s: tuple[float, ...], policy: FramePolicy, temporal: int) -> float:
+    """Mean time between temporal patches in s: measured on the clip, or from the policy."""
+    if len(times_s) < 2:
+        return temporal / policy.fps
+    return temporal * (times_s[-1] - times_s[0]) / (len(times_s) - 1)
+
+
+def encode(
+    encoder: Encoder,
+    prompt: Prompt,
+    pixels_THWC: torch.Tensor,
+    times_s: tuple[float, ...],
+    policy: FramePolicy,
+) -> Encoded:
+    """Put a prompt and the (already resized and stamped) frames of a clip together.
+
+    Args:
+        encoder: the checkpoint's tokenizer, family and patch geometry.
+        prompt: what is asked.
+        pixels_THWC: uint8 frames, sides multiples of the patch unit.
+        times_s: presentation time of each frame.
+        policy: for the clock of the temporal positions.
+    """
+    geometry = encoder.geometry
+    num_frames, height, width, _ = pixels_THWC.shape
+    num_patches = -(-num_frames // geometry.temporal)
+    grid_thw = (num_patches, height // geometry.patch_px, width // geometry.patch_px)
+    rows, columns = grid_thw[1] // geometry.merge, grid_thw[2] // geometry.merge
+    head = (
+        f"<|im_start|>system\n{prompt.system}<|im_end|>\n<|im_start|>user\n"
+        f"{prompt.before}<|vision_start|>"
+    )
+    tail = f"<|vision_end|>{prompt.after}<|im_end|>\n<|im_start|>assistant\n"
+    pad = text_ids(encoder, VIDEO_PAD)
+    ids: list[int] = []
+    spans: list[Span] = []
+    starts: list[int] = []
+
+    def text(part: str) -> None:
+        token_ids = text_ids(encoder, part)
+        ids.extend(token_ids)
+        spans.append(TextSpan(len(token_ids)))
+
+    def video(patch_ids: tuple[int, ...]) -> None:
+        for _ in patch_ids:
+            starts.append(len(ids))
+            ids.extend(pad * (rows * columns))
+        spans.append(VideoSpan(patch_ids, rows, columns))
+
+    if encoder.family == "qwen2_5_vl":
+        text(head)
+        spacing = seconds_per_patch(times_s, policy, geometry.temporal)
+        video(
+            temporal_ids(
+                num_patches,
+                seconds_per_patch=spacing,
+                tokens_per_second=encoder.tokens_per_second,
+                clock_scale=policy.clock_scale,
+            )
+        )
+        text(tail)
+    else:
+        text(head.removesuffix("<|vision_start|>"))
+        for k in range(num_patches):
+            pair = times_s[k * geometry.temporal : (k + 1) * geometry.temporal]
+            text(f"<{sum(pair) / len(pair):.1f} seconds><|vision_start|>")
+            video((0,))
+            text("<|vision_end|>")
+        text(tail.removeprefix("<|vision_end|>"))
+    positions, next_position = mrope_positions(spans)
+    return Encoded(
+        token_ids=tuple(ids),
+        positions_3L=positions,
+        next_position=next_position,
+        pixels_THWC=pixels_THWC,
+        grid_thw=grid_thw,
+        num_vision_tokens=num_patches * rows * columns,
+        vision_starts=tuple(starts),
+        tokens_per_patch=rows * columns,
+    )

@@ -1,0 +1,122 @@
+"""A template compiled to tokens: literals are forced, slots become small tries of token ids.
+
+Every slot's distribution over its values follows exactly from the probabilities along the trie,
+which one forward pass over all its nodes gives (see decode.py).
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+
+import torch
+
+from kairoscope.core import Slot, Template, UserError
+
+Tokenize = Callable[[str], tuple[int, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Trie:
+    """Token trie of a slot's values. Node 0 is the root, parents come before children.
+
+    Only nodes whose output matters are kept: those with a branching at or below them.
+    """
+
+    tokens: tuple[int, ...]
+    """Token of each node; the root's is unused (-1)."""
+    parents: tuple[int, ...]
+    depths: tuple[int, ...]
+    branches: tuple[tuple[tuple[int, int], ...], ...]
+    """For each value: the (node, next token) pairs at which it is chosen among siblings."""
+    children: tuple[tuple[int, ...], ...]
+    """For each node: the allowed next tokens, sorted."""
+
+
+@dataclass(frozen=True, slots=True)
+class CompiledSlot:
+    """A slot with the token ids of each of its values."""
+
+    slot: Slot
+    ids: tuple[tuple[int, ...], ...]
+    trie: Trie
+
+
+Piece = tuple[int, ...] | CompiledSlot
+
+
+@lru_cache(maxsize=512)
+def build_trie(ids: tuple[tuple[int, ...], ...]) -> Trie:
+    """Trie of distinct token sequences, none a prefix of another."""
+    allowed: dict[tuple[int, ...], set[int]] = {}
+    for sequence in ids:
+        for depth in range(len(sequence)):
+            allowed.setdefault(sequence[:depth], set()).add(sequence[depth])
+    for sequence in ids:
+        if sequence in allowed or not sequence:
+            raise UserError("a slot's value is the beginning of another one: no unique ending")
+    needed = {
+        prefix[:depth]
+        for prefix, nexts in allowed.items()
+        if len(nexts) > 1
+        for depth in range(len(prefix) + 1)
+    } | {()}
+    nodes = sorted(needed, key=lambda prefix: (len(prefix), prefix))
+    index = {prefix: i for i, prefix in enumerate(nodes)}
+    return Trie(
+        tokens=tuple(prefix[-1] if prefix else -1 for prefix in nodes),
+        parents=tuple(index[prefix[:-1]] if prefix else -1 for prefix in nodes),
+        depths=tuple(len(prefix) for prefix in nodes),
+        branches=tuple(
+            tuple(
+                (index[sequence[:depth]], sequence[depth])
+                for depth in range(len(sequence))
+                if len(allowed[sequence[:depth]]) > 1
+            )
+            for sequence in ids
+        ),
+        children=tuple(tuple(sorted(allowed[prefix])) for prefix in nodes),
+    )
+
+
+def compile_template(template: Template, tokenize: Tokenize) -> tuple[Piece, ...]:
+    """Token pieces of a template, in order; neighbouring literals are joined.
+
+    Raises:
+        UserError: a slot without values, or values that cannot be told apart.
+    """
+    pieces: list[Piece] = []
+    for part in template:
+        if isinstance(part, str):
+            if part:
+                pieces.append(tokenize(part))
+            continue
+        if not part.choices:
+            raise UserError(f"slot {part.name!r} has no value to choose from")
+        ids = tuple(tokenize(choice) for choice in part.choices)
+        pieces.append(CompiledSlot(part, ids, build_trie(ids)))
+    return tuple(pieces)
+
+
+def slot_log_probabilities(logits_NV: torch.Tensor, trie: Trie) -> torch.Tensor:
+    """Log-probability of every value of a slot, given the logits at all nodes of its trie.
+
+    Args:
+        logits_NV: float (num_nodes, vocabulary), row i the output at node i.
+        trie: the slot's trie.
+
+    Returns:
+        float64 (num_values,): sums over the path of log p(token | the tokens allowed there), so
+        that the probabilities of all values sum to one.
+    """
+    logits = logits_NV.double()
+    log_p: list[dict[int, float]] = []
+    for node, nexts in enumerate(trie.children):
+        if len(nexts) == 1:
+            log_p.append({})
+            continue
+        values = torch.log_softmax(logits[node, list(nexts)], dim=0).tolist()
+        log_p.append(dict(zip(nexts, values, strict=True)))
+    return torch.tensor(
+        [sum(log_p[node][token] for node, token in path) for path in trie.branches],
+        dtype=torch.float64,
+    )

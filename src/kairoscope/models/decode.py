@@ -1,0 +1,143 @@
+"""Writing answers: freely, or along a template with the exact distribution of every slot."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import torch
+
+from kairoscope.core import Posterior, Sampling
+from kairoscope.models.constrain import CompiledSlot, Piece, slot_log_probabilities
+from kairoscope.models.session import Session
+
+
+@dataclass(slots=True)
+class Written:
+    """Tokens and slot distributions of one row so far."""
+
+    token_ids: list[int] = field(default_factory=list)
+    posteriors: list[Posterior] = field(default_factory=list)
+    picks: list[int] = field(default_factory=list)
+    finished: bool = False
+
+
+def decode_free(
+    session: Session,
+    sampling: Sampling,
+    *,
+    stop_ids: frozenset[int],
+    generators: Sequence[torch.Generator],
+) -> list[Written]:
+    """Let every row write until it stops or reaches `max_new_tokens`.
+
+    Args:
+        session: prefilled; one row an answer.
+        sampling: temperature, top_p and length.
+        stop_ids: tokens that end an answer; not part of it.
+        generators: one source of randomness a row.
+    """
+    rows = [Written() for _ in range(session.num_rows)]
+    logits = session.last_BV
+    for _ in range(sampling.max_new_tokens):
+        chunks: list[list[int]] = []
+        for row, written in enumerate(rows):
+            if written.finished:
+                chunks.append([])
+                continue
+            token = draw_token(logits[row], sampling, generators[row])
+            if token in stop_ids:
+                written.finished = True
+                chunks.append([])
+                continue
+            written.token_ids.append(token)
+            chunks.append([token])
+        if all(written.finished for written in rows):
+            break
+        logits = session.step(chunks).last_BV
+    return rows
+
+
+def draw_token(logits_V: torch.Tensor, sampling: Sampling, generator: torch.Generator) -> int:
+    """One token: the most likely at temperature 0, else drawn from the nucleus of mass top_p."""
+    if sampling.temperature == 0:
+        return int(logits_V.argmax())
+    p = torch.softmax(logits_V.double().cpu() / sampling.temperature, dim=0)
+    if sampling.top_p < 1:
+        ordered, order = p.sort(descending=True)
+        ordered[ordered.cumsum(0) - ordered >= sampling.top_p] = 0
+        p = torch.zeros_like(p).scatter(0, order, ordered)
+    return int(torch.multinomial(p / p.sum(), 1, generator=generator))
+
+
+def decode_template(
+    session: Session,
+    templates: Sequence[tuple[Piece, ...]],
+    sampling: Sampling,
+    *,
+    use_median: bool,
+    generators: Sequence[torch.Generator],
+) -> list[Written]:
+    """Write answers along templates: one forward pass a slot, whatever its number of values.
+
+    Args:
+        session: prefilled; one row an answer.
+        templates: compiled template of each row.
+        sampling: temperature, applied to the distribution over a slot's values.
+        use_median: take each slot's median instead of its most likely or a drawn value.
+        generators: one source of randomness a row.
+    """
+    rows = [Written() for _ in range(session.num_rows)]
+    cursors = [0] * len(rows)
+    pending: list[list[int]] = [[] for _ in rows]
+    while True:
+        slots: list[CompiledSlot | None] = []
+        for row, pieces in enumerate(templates):
+            while cursors[row] < len(pieces) and isinstance(pieces[cursors[row]], tuple):
+                pending[row].extend(pieces[cursors[row]])  # type: ignore[arg-type]
+                cursors[row] += 1
+            piece = pieces[cursors[row]] if cursors[row] < len(pieces) else None
+            slots.append(piece if isinstance(piece, CompiledSlot) else None)
+        if all(slot is None for slot in slots):
+            break
+        step = session.step(pending, [None if slot is None else slot.trie for slot in slots])
+        for row, (slot, logits) in enumerate(zip(slots, step.trie, strict=True)):
+            rows[row].token_ids.extend(pending[row])
+            pending[row] = []
+            if slot is None or logits is None:
+                continue
+            pick, posterior = choose(
+                slot, logits, rows[row].picks, sampling, generators[row], use_median=use_median
+            )
+            rows[row].picks.append(pick)
+            rows[row].posteriors.append(posterior)
+            pending[row].extend(slot.ids[pick])
+            cursors[row] += 1
+    for row, written in enumerate(rows):
+        # The closing literal needs no pass through the network: nothing is asked after it.
+        written.token_ids.extend(pending[row])
+        written.finished = True
+    return rows
+
+
+def choose(
+    slot: CompiledSlot,
+    logits_NV: torch.Tensor,
+    picks: Sequence[int],
+    sampling: Sampling,
+    generator: torch.Generator,
+    *,
+    use_median: bool,
+) -> tuple[int, Posterior]:
+    """Pick a value for a slot; values before the slot it may not precede have probability 0."""
+    log_p = slot_log_probabilities(logits_NV.cpu(), slot.trie)
+    if slot.slot.not_before is not None:
+        log_p[: picks[slot.slot.not_before]] = -torch.inf
+    p = torch.softmax(log_p, dim=0)
+    posterior = Posterior(
+        slot=slot.slot.name, choices=slot.slot.choices, probabilities=tuple(p.tolist())
+    )
+    if use_median:
+        return int((p.cumsum(0) < 0.5).sum().clamp(max=len(p) - 1)), posterior
+    if sampling.temperature == 0:
+        return int(p.argmax()), posterior
+    drawn = torch.softmax(log_p / sampling.temperature, dim=0)
+    return int(torch.multinomial(drawn, 1, generator=generator)), posterior

@@ -1,0 +1,175 @@
+"""The default engine: a transformers checkpoint in this process, on a CPU or a GPU."""
+
+import time
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from hashlib import sha256
+from itertools import islice
+
+import torch
+
+from kairoscope.core import (
+    Answer,
+    Completion,
+    Decoding,
+    Failed,
+    Request,
+    Sampling,
+    UnreadableClip,
+    UserError,
+)
+from kairoscope.models.chat import Encoded, encode, text_ids
+from kairoscope.models.checkpoint import Checkpoint
+from kairoscope.models.constrain import Piece, compile_template
+from kairoscope.models.decode import Written, decode_free, decode_template
+from kairoscope.models.session import Session
+from kairoscope.video.frames import ClipFrames, load_frames
+
+
+class InProcessModel:
+    """Answers requests with a checkpoint; clips are decoded ahead while the network works."""
+
+    def __init__(
+        self, checkpoint: Checkpoint, *, batch_size: int = 1, decode_threads: int = 2
+    ) -> None:
+        """Wrap a loaded checkpoint.
+
+        Args:
+            checkpoint: see `load_checkpoint`.
+            batch_size: clips that share a forward pass, 1 or more.
+            decode_threads: threads that decode clips; twice as many clips wait in memory.
+        """
+        self.checkpoint = checkpoint
+        self.batch_size = batch_size
+        self.decode_threads = decode_threads
+
+    @property
+    def name(self) -> str:
+        """What the user called it."""
+        return self.checkpoint.name
+
+    @property
+    def identity(self) -> str:
+        """Hash of the weights."""
+        return self.checkpoint.identity
+
+    def answer(
+        self, requests: Iterable[Request], sampling: Sampling, decoding: Decoding
+    ) -> Iterator[Answer]:
+        """Answer every request once, in order. See `core.Model`."""
+        for batch in _batched(self._decoded(requests), self.batch_size):
+            good = [
+                (request, frames) for request, frames in batch if isinstance(frames, ClipFrames)
+            ]
+            answers = dict(self._answer_batch(good, sampling, decoding)) if good else {}
+            for request, frames in batch:
+                if isinstance(frames, Failed):
+                    yield request.id, frames
+                else:
+                    yield request.id, answers[request.id]
+
+    def _decoded(
+        self, requests: Iterable[Request]
+    ) -> Iterator[tuple[Request, ClipFrames | Failed]]:
+        """Clips in the order of the requests, a few decoded ahead."""
+        waiting: deque[tuple[Request, Future[ClipFrames | Failed]]] = deque()
+        source = iter(requests)
+        with ThreadPoolExecutor(self.decode_threads) as pool:
+            for request in islice(source, 2 * self.decode_threads + self.batch_size):
+                waiting.append((request, pool.submit(self._frames, request)))
+            while waiting:
+                request, future = waiting.popleft()
+                yield request, future.result()
+                for fresh in islice(source, 1):
+                    waiting.append((fresh, pool.submit(self._frames, fresh)))
+
+    def _frames(self, request: Request) -> ClipFrames | Failed:
+        try:
+            return load_frames(request.video, request.policy, self.checkpoint.encoder.geometry)
+        except UnreadableClip as error:
+            return Failed(reason=str(error))
+
+    def _answer_batch(
+        self,
+        batch: Sequence[tuple[Request, ClipFrames]],
+        sampling: Sampling,
+        decoding: Decoding,
+    ) -> Iterator[tuple[str, tuple[Completion, ...]]]:
+        started = time.perf_counter()
+        encoder = self.checkpoint.encoder
+        prompts = [
+            encode(encoder, request.prompt, frames.pixels_THWC, frames.times_s, request.policy)
+            for request, frames in batch
+        ]
+        session = Session(self.checkpoint.network, encoder, prompts)
+        session.repeat(sampling.trials)
+        written = self._write(session, batch, sampling, decoding)
+        seconds = (time.perf_counter() - started) / len(batch)
+        for row, ((request, frames), prompt) in enumerate(zip(batch, prompts, strict=True)):
+            rows = written[row * sampling.trials : (row + 1) * sampling.trials]
+            yield request.id, self._completions(rows, frames, prompt, seconds)
+
+    def _write(
+        self,
+        session: Session,
+        batch: Sequence[tuple[Request, ClipFrames]],
+        sampling: Sampling,
+        decoding: Decoding,
+    ) -> list[Written]:
+        generators = [
+            _generator(sampling.seed, request.id, trial)
+            for request, _ in batch
+            for trial in range(sampling.trials)
+        ]
+        if decoding == "free":
+            stop_ids = self.checkpoint.stop_ids
+            return decode_free(session, sampling, stop_ids=stop_ids, generators=generators)
+        templates = [
+            pieces
+            for pieces in (self._compile(request, frames) for request, frames in batch)
+            for _ in range(sampling.trials)
+        ]
+        use_median = decoding == "posterior"
+        return decode_template(
+            session, templates, sampling, use_median=use_median, generators=generators
+        )
+
+    def _compile(self, request: Request, frames: ClipFrames) -> tuple[Piece, ...]:
+        if request.template is None:
+            raise UserError(f"request {request.id!r} has no template; decode it freely instead")
+        encoder = self.checkpoint.encoder
+        template = request.template(frames.times_s)
+        return compile_template(template, lambda text: text_ids(encoder, text))
+
+    def _completions(
+        self, rows: Sequence[Written], frames: ClipFrames, prompt: Encoded, seconds: float
+    ) -> tuple[Completion, ...]:
+        tokenizer = self.checkpoint.encoder.tokenizer
+        return tuple(
+            Completion(
+                text=tokenizer.decode(written.token_ids, skip_special_tokens=False),
+                trial=trial,
+                frame_times_s=frames.times_s,
+                num_prompt_tokens=len(prompt.token_ids),
+                num_vision_tokens=prompt.num_vision_tokens,
+                num_new_tokens=len(written.token_ids),
+                seconds=seconds / len(rows),
+                finish="stop" if written.finished else "length",
+                posteriors=tuple(written.posteriors),
+            )
+            for trial, written in enumerate(rows)
+        )
+
+
+def _generator(seed: int, request_id: str, trial: int) -> torch.Generator:
+    """Randomness that depends on the question and the trial, not on batching or order."""
+    digest = sha256(f"{seed}/{request_id}/{trial}".encode()).digest()
+    return torch.Generator().manual_seed(int.from_bytes(digest[:7], "big"))
+
+
+def _batched(
+    items: Iterator[tuple[Request, ClipFrames | Failed]], size: int
+) -> Iterator[list[tuple[Request, ClipFrames | Failed]]]:
+    while batch := list(islice(items, size)):
+        yield batch

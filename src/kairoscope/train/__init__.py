@@ -1,0 +1,1 @@
+"""Post-training: flat loops over transformers models."""

@@ -1,0 +1,170 @@
+"""From samples to training examples: the same input as at inference, the answer and its labels."""
+
+import math
+import random
+from bisect import bisect_right
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+
+from kairoscope.core import FramePolicy, Sample, Task
+from kairoscope.models.chat import Encoded, Encoder, encode, text_ids
+from kairoscope.video.frames import stamped
+
+SPEEDS = (0.7, 1.45)
+"""Range of the playback speed in augmentation."""
+LEAST_TAIL_S = 0.3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Clip:
+    """Decoded pictures of one clip, without stamps."""
+
+    pictures_THWC: torch.Tensor
+    times_s: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Example:
+    """One training example."""
+
+    encoded: Encoded
+    answer_ids: tuple[int, ...]
+    """Tokens of the answer and of its end, the targets of the loss."""
+    dense: tuple[tuple[int, int], ...]
+    """(index of a vision token, token it should say) for the dense auxiliary loss."""
+
+    @property
+    def num_tokens(self) -> int:
+        """Length of the whole sequence."""
+        return len(self.encoded.token_ids) + len(self.answer_ids)
+
+
+def plain_example(
+    encoder: Encoder,
+    task: Task[Any, Any],
+    sample: Sample[Any, Any],
+    clip: Clip,
+    policy: FramePolicy,
+) -> Example:
+    """The example as it stands: the clip's sampled frames, the gold answer on their grid."""
+    gold = task.snap(sample.gold, clip.times_s)
+    return _example(encoder, task, sample.query, gold, clip.pictures_THWC, clip.times_s, policy)
+
+
+def varied_example(
+    encoder: Encoder,
+    task: Task[Any, Any],
+    sample: Sample[Any, Any],
+    clip: Clip,
+    policy: FramePolicy,
+    seed: str,
+) -> Example:
+    """A variation: other speed, trimmed ends, some of the events, other light, perhaps mirrored.
+
+    Times can then not be guessed from the task, and the events must be found by what they are.
+    The clip's pictures should be sampled more densely than the policy asks. A pure function of
+    its arguments: `seed` decides everything.
+    """
+    rng = random.Random(seed)
+    events: list[Any] = list(sample.gold or ())
+    if rng.random() < 0.5:
+        kept = sorted(rng.sample(range(len(events)), rng.randint(1, len(events))))
+        events = [_with_start(events, i) for i in kept]
+    speed = math.exp(rng.uniform(math.log(SPEEDS[0]), math.log(SPEEDS[1])))
+    first_s, last_s = events[0].end_s, events[-1].end_s
+    start_s = rng.uniform(0, max(0.0, first_s - 0.6)) if rng.random() < 0.7 else 0.0
+    end_s = clip.times_s[-1]
+    if rng.random() < 0.7:
+        end_s = rng.uniform(min(end_s, last_s + LEAST_TAIL_S * speed), end_s)
+    indices = _displayed(clip.times_s, start_s, end_s, speed, policy)
+    times = tuple(max(0.0, (clip.times_s[i] - start_s) / speed) for i in indices)
+    pictures = _relit(clip.pictures_THWC[list(indices)], rng)
+    moved = [
+        replace(
+            event,
+            start_s=None if event.start_s is None else max(0.0, (event.start_s - start_s) / speed),
+            end_s=(event.end_s - start_s) / speed,
+        )
+        for event in events
+    ]
+    query = tuple(event.name for event in moved)
+    return _example(encoder, task, query, task.snap(tuple(moved), times), pictures, times, policy)
+
+
+def _with_start(events: Sequence[Any], index: int) -> Any:
+    """The event with its start written out, for when the one before it is left out."""
+    if events[index].start_s is not None:
+        return events[index]
+    return replace(events[index], start_s=events[index - 1].end_s if index else 0.0)
+
+
+def _displayed(
+    times_s: Sequence[float], start_s: float, end_s: float, speed: float, policy: FramePolicy
+) -> tuple[int, ...]:
+    count = max(2, math.floor((end_s - start_s) / speed * policy.fps) + 1)
+    instants = [start_s + i / policy.fps * speed for i in range(count)]
+    shown = (max(0, bisect_right(times_s, instant + 5e-4) - 1) for instant in instants)
+    return tuple(dict.fromkeys(shown))[: policy.max_frames]
+
+
+def _relit(pictures_THWC: torch.Tensor, rng: random.Random) -> torch.Tensor:
+    """Other brightness and contrast, mirrored half of the time."""
+    gain, shift = rng.uniform(0.8, 1.2), rng.uniform(-20, 20)
+    table = ((torch.arange(256) - 128) * gain + 128 + shift).clamp(0, 255).to(torch.uint8)
+    changed = table[pictures_THWC.long()]
+    return changed.flip(2) if rng.random() < 0.5 else changed
+
+
+def _example(
+    encoder: Encoder,
+    task: Task[Any, Any],
+    query: Any,
+    gold: Any,
+    pictures_THWC: torch.Tensor,
+    times_s: tuple[float, ...],
+    policy: FramePolicy,
+) -> Example:
+    pixels = stamped(pictures_THWC, times_s, policy, encoder.geometry)
+    encoded = encode(encoder, task.prompt(query), pixels, times_s, policy)
+    answer = text_ids(encoder, task.render(query, gold) + "<|im_end|>")
+    return Example(
+        encoded=encoded,
+        answer_ids=answer,
+        dense=dense_labels(encoder, encoded, gold, times_s),
+    )
+
+
+def dense_labels(
+    encoder: Encoder, encoded: Encoded, gold: Any, times_s: Sequence[float]
+) -> tuple[tuple[int, int], ...]:
+    """What the last vision tokens of every temporal patch should say.
+
+    Six tokens a patch, the last ones, which have seen all of it: the four digits of the time of
+    its first frame (`0250` for 2.50 s), then the number of the event that is going on in its first
+    and in its second frame (0: none). Only for tasks whose gold answer is a list of events.
+    """
+    digits = [text_ids(encoder, str(d))[0] for d in range(10)]
+    labels: list[tuple[int, int]] = []
+    if encoded.tokens_per_patch < 6:
+        return ()
+    for patch, start in enumerate(encoded.vision_starts):
+        first = patch * 2
+        second = min(first + 1, len(times_s) - 1)
+        clock = f"{round(times_s[first] * 100) % 10000:04d}"
+        said = [int(c) for c in clock]
+        said += [_running(gold, times_s[first]), _running(gold, times_s[second])]
+        end = start + encoded.tokens_per_patch
+        labels += [(end - 6 + i, digits[value]) for i, value in enumerate(said)]
+    return tuple(labels)
+
+
+def _running(gold: Any, time_s: float) -> int:
+    """Number of the event (from 1) that is going on at a time, 0 for none; at most 9."""
+    for number, event in enumerate(gold, 1):
+        start_s = event.start_s or 0.0
+        if start_s - 1e-6 <= time_s < event.end_s - 1e-6:
+            return min(number, 9)
+    return 0

@@ -1,0 +1,53 @@
+"""The task's own metric on held-out samples, during training."""
+
+from collections.abc import Sequence
+from statistics import fmean
+from typing import Any
+
+import torch
+
+from kairoscope.core import Failed, FramePolicy, Request, Sample, Sampling, Task
+from kairoscope.models.checkpoint import Checkpoint
+from kairoscope.models.in_process import InProcessModel
+
+
+def held_out_score(
+    checkpoint: Checkpoint,
+    task: Task[Any, Any],
+    samples: Sequence[Sample[Any, Any]],
+    policy: FramePolicy,
+) -> dict[str, float]:
+    """Mean of every metric of the task over the samples, decoded as in evaluation.
+
+    A clip that does not decode scores worst, as everywhere.
+    """
+    network = checkpoint.network
+    by_id = {sample.id: sample for sample in samples}
+    requests = [
+        Request(
+            id=sample.id,
+            video=sample.video,
+            prompt=task.prompt(sample.query),
+            policy=policy,
+            template=_template(task, sample.query),
+        )
+        for sample in samples
+    ]
+    scores: dict[str, list[float]] = {key: [] for key in task.metrics}
+    network.eval()
+    with torch.inference_mode():
+        model = InProcessModel(checkpoint, batch_size=4)
+        for sample_id, answer in model.answer(requests, Sampling(), "posterior"):
+            sample = by_id[sample_id]
+            if isinstance(answer, Failed):
+                values = {key: metric.worst for key, metric in task.metrics.items()}
+            else:
+                values = task.score(task.parse(sample.query, answer[0].text), sample)
+            for key, value in values.items():
+                scores[key].append(value)
+    network.train()
+    return {key: fmean(values) for key, values in scores.items() if values}
+
+
+def _template(task: Task[Any, Any], query: Any) -> Any:
+    return lambda times_s: task.template(query, times_s)

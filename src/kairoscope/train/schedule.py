@@ -1,0 +1,48 @@
+"""Learning-rate schedules and the order of samples: pure functions of the step."""
+
+import math
+import random
+from collections.abc import Iterator
+from functools import lru_cache
+
+from kairoscope.config import SFTConfig
+
+
+def learning_rate(config: SFTConfig, step: int, num_steps: int) -> float:
+    """Learning rate of optimiser step `step` (0 to num_steps - 1): linear warm-up, then the schedule."""
+    if step < config.warmup_steps:
+        return config.learning_rate * (step + 1) / (config.warmup_steps + 1)
+    if config.schedule == "constant":
+        return config.learning_rate
+    span = max(1, num_steps - config.warmup_steps)
+    progress = min(1.0, (step - config.warmup_steps) / span)
+    floor = config.min_learning_rate_ratio
+    return config.learning_rate * (floor + (1 - floor) * 0.5 * (1 + math.cos(math.pi * progress)))
+
+
+def num_steps(config: SFTConfig, num_samples: int) -> int:
+    """Optimiser steps of a run: `epochs` over the samples, at most `max_steps`, at least one."""
+    steps = max(1, round(config.epochs * num_samples / config.batch_size))
+    return steps if config.max_steps is None else min(steps, config.max_steps)
+
+
+def batches(config: SFTConfig, num_samples: int, first_step: int = 0) -> Iterator[list[int]]:
+    """Endless batches of sample indices, each epoch in its own order, from `first_step` on.
+
+    A batch may run over the end of an epoch, so that every batch has `batch_size` samples.
+    """
+    position = first_step * config.batch_size
+    while True:
+        batch = []
+        for i in range(position, position + config.batch_size):
+            epoch, offset = divmod(i, num_samples)
+            batch.append(_order(config.seed, epoch, num_samples)[offset])
+        yield batch
+        position += config.batch_size
+
+
+@lru_cache(maxsize=4)
+def _order(seed: int, epoch: int, num_samples: int) -> tuple[int, ...]:
+    order = list(range(num_samples))
+    random.Random(f"{seed}/{epoch}").shuffle(order)
+    return tuple(order)
