@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -317,22 +318,35 @@ def _open(draft: Draft) -> bool:
     planner.pause()
     if planner.chance(0.3):
         part = knob + out * travel * float(rng.uniform(0.2, 0.6))
-        planner.move(*part, 0.036)
+        _slide(draft, part, 0.5)
         planner.pause()
     end = knob + out * travel * float(rng.uniform(0.94, 1.0))
-    planner.move(*end, 0.036)
+    _slide(draft, end, 1.6)
     opened = JointPast("handle", 0.88 * travel)
     draft.events.append(Event("opening the drawer", opened))
     draft.instruction = "open the drawer"
     planner.pause()
     if planner.chance(0.4):
-        planner.move(*knob, 0.036)
+        _slide(draft, knob, 1.6)
         shut = JointPast("handle", 0.06 * travel, upwards=False)
         draft.events.append(Event("closing the drawer", shut))
         draft.instruction = "open the drawer and close it"
     planner.pause()
     planner.release(0.016)
     return True
+
+
+def _slide(draft: Draft, to: Any, seconds: float) -> None:
+    """Move the closed gripper in a straight line at its height: drawers stick and run slowly."""
+    start = draft.planner.hand
+    way = np.array(to) - start[:2]
+
+    def line(u: float) -> Hand:
+        hand = start.copy()
+        hand[:2] += u * way
+        return hand
+
+    draft.planner.follow(line, seconds)
 
 
 def _press(draft: Draft) -> bool:
@@ -350,10 +364,11 @@ def _press(draft: Draft) -> bool:
     out = np.array([math.sin(yaw), -math.cos(yaw)])
     taken = [(*spot, 0.1), (*stand, 0.1), (*(np.array(stand) + out * 0.1), 0.08)]
     draft.distract(taken, 1)
+    planner.lift(high=0.25)  # the lever is taller than anything else
     if planner.chance(0.3):
         planner.above(*stand, z=0.2)
         planner.pause()
-    planner.above(*spot, z=0.15)
+    planner.above(*spot, z=0.19)
     planner.grip(float(rng.uniform(0.0, 0.012)))
     if planner.chance(0.2):
         planner.move(*spot, 0.09)
@@ -364,7 +379,7 @@ def _press(draft: Draft) -> bool:
     planner.move(*spot, 0.05)
     draft.events.append(Event(f"pressing the {push_colour} button", JointPast("button", 0.016)))
     planner.pause()
-    planner.lift(high=0.24)
+    planner.lift(high=0.25)
     _pull(draft, stand, yaw, f"{pull_colour} lever")
     draft.instruction = f"press the {push_colour} button and pull the {pull_colour} lever"
     return True
@@ -388,7 +403,7 @@ def _pull(draft: Draft, stand: tuple[float, float], yaw: float, name: str) -> No
         hand[2] += radius * (math.cos(u * angle) - 1.0)
         return hand
 
-    planner.follow(swing, 0.9)
+    planner.follow(swing, 1.5)
     draft.events.append(Event(f"pulling the {name}", JointPast("lever", 0.66)))
     planner.pause()
     planner.release(0.032)

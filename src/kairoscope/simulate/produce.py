@@ -17,7 +17,7 @@ from kairoscope.simulate.scene import Look, draw_look, scene_xml
 from kairoscope.simulate.simulator import Episode, Simulator, simulate
 from kairoscope.simulate.vocabulary import COLOURS, FAMILIES, FAMILIES_SEEN
 
-WORLD_VERSION: Final = 1
+WORLD_VERSION: Final = 2
 """Raised whenever the same seed would give other clips or labels."""
 DURATION_S: Final = (3.0, 12.0)
 """Shortest and longest clip."""
