@@ -18,6 +18,8 @@ from kairoscope.simulate.scene import Fixture, Moving, Scene, Thing
 from kairoscope.simulate.state import Event, Reader, State
 
 _STEP_S = 1 / 60
+_MIN_GRIP_M = 0.015
+"""Fingers closer together than this hold nothing: what both touch is in front of or below them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +68,7 @@ class Simulator:
     def _update_grip(self, hand: Hand, state: State) -> None:
         if self._held is not None and not state.held(self._held):
             self._held = None
-        if self._held is not None:
+        if self._held is not None or hand[4] < _MIN_GRIP_M:
             return
         for key in (*self._poses, *self._moving):
             if state.held(key):
