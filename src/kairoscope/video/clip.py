@@ -5,17 +5,20 @@ lists and wrong frame counts exist.
 """
 
 import itertools
+from bisect import bisect_left
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 
 import av
 import av.container
+from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from kairoscope.core import UnreadableClip
+from kairoscope.video.packets import BrokenOff, PacketIndex, index_packets
 
 NOT_VIDEO = ("tty", "image2", "concat", "hls", "dash", "ffmetadata", "lavfi", "rawvideo")
 """Formats that FFmpeg opens but that are text, pictures, or lists that point at other files."""
@@ -47,14 +50,13 @@ class Scan:
     """All that one pass over the packets tells."""
 
     info: ClipInfo
-    pts: tuple[int, ...]
-    """Presentation times of the displayed frames in ticks of `time_base`, ascending."""
-    time_base: Fraction
+    packets: PacketIndex
 
     @property
     def times_s(self) -> tuple[float, ...]:
         """Presentation times in seconds from the first displayed frame."""
-        return tuple(float((tick - self.pts[0]) * self.time_base) for tick in self.pts)
+        first = self.packets.shown[0]
+        return tuple(float((tick - first) * self.packets.time_base) for tick in self.packets.shown)
 
 
 def probe(path: Path | str) -> ClipInfo:
@@ -72,35 +74,38 @@ def frame_times(path: Path | str) -> tuple[float, ...]:
 
 
 def scan(path: Path | str) -> Scan:
-    """Read the container once, without decoding. Raises UnreadableClip."""
+    """Read the container once, decoding no more than its first frame. Raises UnreadableClip."""
     path = Path(path)
     with open_clip(path) as (container, stream):
-        pts, end = _presentation_times(container, stream, path)
-        if stream.time_base is None:
-            raise UnreadableClip(f"{path}: its video has no time base")
-        time_base = stream.time_base
-        rotation = _rotation_deg(container, stream)
-        width, height = stream.codec_context.width, stream.codec_context.height
-        if rotation % 180:
-            width, height = height, width
-        first, last = pts[0], pts[-1]
-        rate = stream.average_rate or stream.guessed_rate
-        span_s = float((last - first) * time_base)
-        fps = (len(pts) - 1) / span_s if span_s > 0 else float(rate or 0)
-        end_s = float((end - first) * time_base)
-        info = ClipInfo(
-            path=path,
-            duration_s=end_s if end > last else span_s + (1 / fps if fps > 0 else 0.0),
-            num_frames=len(pts),
-            fps=fps,
-            width=width,
-            height=height,
-            rotation_deg=rotation,
-            codec=stream.codec_context.codec.canonical_name,
-            has_audio=bool(container.streams.audio),
-            variable_rate=_is_variable(pts, time_base),
-        )
-    return Scan(info=info, pts=pts, time_base=time_base)
+        packets = _index(container, stream, path)
+        first = _first_frame(container)
+        packets = _without_undecodable(packets, first)
+        info = _describe(path, container, stream, packets, first)
+    return Scan(info=info, packets=packets)
+
+
+def _index(container: av.container.InputContainer, stream: VideoStream, path: Path) -> PacketIndex:
+    try:
+        packets = index_packets(container, stream)
+    except BrokenOff as broken:
+        where = "" if broken.at_s is None else f" at {broken.at_s:.2f} s"
+        raise UnreadableClip(f"{path}: broken or cut off{where} ({broken.reason})") from broken
+    if not packets.shown:
+        raise UnreadableClip(f"{path}: its video holds no frames")
+    return packets
+
+
+def _first_frame(container: av.container.InputContainer) -> VideoFrame | None:
+    """The first displayed frame, where only it tells something.
+
+    The display matrix (rotation) travels with decoded frames. Nor is it known without decoding
+    whether frames before the first key frame can be shown.
+    """
+    try:
+        container.seek(0)
+        return next(container.decode(video=0), None)
+    except av.FFmpegError:
+        return None  # whoever decodes in earnest says what is wrong
 
 
 @contextmanager
@@ -150,77 +155,42 @@ def _video_stream(container: av.container.InputContainer, path: Path) -> VideoSt
     return stream
 
 
-def _presentation_times(
-    container: av.container.InputContainer, stream: VideoStream, path: Path
-) -> tuple[tuple[int, ...], int]:
-    """Ticks of the displayed frames, and the tick at which the last of them ends."""
-    pts: list[int] = []
-    end, incomplete, first_key = 0, False, None
-    try:
-        for packet in container.demux(stream):
-            if not packet.size:
-                continue
-            if packet.pts is None:
-                incomplete = True
-                break
-            if packet.is_discard or _is_hidden(stream, packet):
-                continue
-            if first_key is None and packet.is_keyframe:
-                first_key = packet.pts
-            pts.append(packet.pts)
-            end = max(end, packet.pts + (packet.duration or 0))
-    except (av.FFmpegError, OSError) as error:
-        raise UnreadableClip(_broken(path, pts, stream.time_base, error)) from error
-    if incomplete or (pts and first_key is not None and min(pts) < first_key):
-        pts = _decoded_times(path, everything=incomplete, pts=pts)
-    if not pts:
-        raise UnreadableClip(f"{path}: its video holds no frames")
-    return tuple(sorted(set(pts))), end
+def _without_undecodable(packets: PacketIndex, first: VideoFrame | None) -> PacketIndex:
+    """Drop frames displayed before the first that can be decoded: a recording cut out of a longer one
+    may start with frames that refer to what is missing.
+    """
+    if first is None or first.pts is None or not packets.order:
+        return packets
+    shown = packets.shown[bisect_left(packets.shown, first.pts) :]
+    return replace(packets, shown=shown) if shown else packets
 
 
-def _broken(path: Path, pts: list[int], time_base: Fraction | None, error: Exception) -> str:
-    if not pts or time_base is None:
-        return f"{path}: its video cannot be read ({error})"
-    return (
-        f"{path}: broken or cut off at {float((max(pts) - min(pts)) * time_base):.2f} s ({error})"
+def _describe(
+    path: Path,
+    container: av.container.InputContainer,
+    stream: VideoStream,
+    packets: PacketIndex,
+    first: VideoFrame | None,
+) -> ClipInfo:
+    shown, time_base = packets.shown, packets.time_base
+    span_s = float((shown[-1] - shown[0]) * time_base)
+    fps = (len(shown) - 1) / span_s if span_s > 0 else float(stream.guessed_rate or 0)
+    last_s = float((packets.end - shown[-1]) * time_base)
+    rotation = round(first.rotation / 90) * 90 % 360 if first else 0
+    sides = (stream.codec_context.width, stream.codec_context.height)
+    width, height = sides if rotation % 180 == 0 else sides[::-1]
+    return ClipInfo(
+        path=path,
+        duration_s=span_s + (last_s if last_s > 0 else (1 / fps if fps > 0 else 0.0)),
+        num_frames=len(shown),
+        fps=fps,
+        width=width,
+        height=height,
+        rotation_deg=rotation,
+        codec=stream.codec_context.codec.canonical_name,
+        has_audio=bool(container.streams.audio),
+        variable_rate=_is_variable(shown, time_base),
     )
-
-
-def _is_hidden(stream: VideoStream, packet: "av.Packet[VideoStream]") -> bool:
-    """VP8 keeps reference pictures that are never shown in packets of their own (bit `show_frame`)."""
-    return stream.codec_context.name.endswith("vp8") and not bytes(packet)[0] & 0x10
-
-
-def _decoded_times(path: Path, *, everything: bool, pts: list[int]) -> list[int]:
-    """For the few files whose packets do not tell.
-
-    `everything`: old containers store no presentation times, so the decoder has to order the
-    frames. Otherwise frames stand before the first key frame, and only the decoder knows which of
-    them can be shown: the first one it returns is the first displayed.
-    """
-    with open_clip(path) as (container, stream):
-        try:
-            frames = container.decode(stream)
-            shown = frames if everything else itertools.islice(frames, 1)
-            decoded = [frame.pts for frame in shown if frame.pts is not None]
-        except av.FFmpegError as error:
-            raise UnreadableClip(f"{path}: its video cannot be decoded ({error})") from error
-    return decoded if everything else [tick for tick in pts if decoded and tick >= decoded[0]]
-
-
-def _rotation_deg(container: av.container.InputContainer, stream: VideoStream) -> int:
-    """The display matrix travels with the decoded frames, so one frame is decoded where it may exist.
-
-    Only containers of the MOV and Matroska families carry it.
-    """
-    if not {"mov", "matroska"} & set(container.format.name.split(",")):
-        return 0
-    try:
-        container.seek(0)
-        frame = next(container.decode(stream), None)
-    except av.FFmpegError:
-        return 0
-    return round(frame.rotation / 90) * 90 % 360 if frame else 0
 
 
 def _is_variable(pts: tuple[int, ...], time_base: Fraction) -> bool:

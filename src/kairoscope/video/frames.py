@@ -5,6 +5,7 @@ from pathlib import Path
 
 import torch
 from av.video.frame import VideoFrame
+from av.video.reformatter import VideoReformatter
 from torch.nn import functional
 
 from kairoscope.core import FramePolicy
@@ -51,9 +52,11 @@ def load_frames(
     height, width = picture_size(info.width, info.height, len(indices), policy, geometry)
     band = band_height(height, policy, geometry)
     pixels = torch.zeros((len(indices), height + band, width, 3), dtype=torch.uint8)
-    wanted = [clip.pts[index] for index in indices]
+    wanted = [clip.packets.shown[index] for index in indices]
+    reformatter = VideoReformatter()
     for position, (_, frame) in enumerate(decode_frames(clip, wanted)):
-        pixels[position, :height] = _resized(frame, info.rotation_deg, height, width)
+        rgb = _rgb(frame, reformatter, info.rotation_deg)
+        pixels[position, :height] = _resized(rgb, height, width)
     sampled_s = tuple(times_s[index] for index in indices)
     labels = _stamp(pixels, sampled_s, height, policy)
     return ClipFrames(
@@ -80,15 +83,24 @@ def stamped(
     return pixels
 
 
-def _resized(frame: VideoFrame, rotation_deg: int, height: int, width: int) -> torch.Tensor:
-    """Uint8 RGB (height, width, 3), upright."""
-    picture = torch.from_numpy(frame.to_ndarray(format="rgb24"))
-    if rotation_deg:
-        picture = torch.rot90(picture, rotation_deg // 90)
+def _rgb(frame: VideoFrame, reformatter: VideoReformatter, rotation_deg: int) -> torch.Tensor:
+    """Uint8 RGB (height, width, 3), upright.
+
+    One reformatter for the clip and one thread: setting a converter up costs more than converting.
+    """
+    rgb = reformatter.reformat(frame, format="rgb24", threads=1).to_ndarray()
+    picture = torch.from_numpy(rgb)
+    return torch.rot90(picture, rotation_deg // 90) if rotation_deg else picture
+
+
+def _resized(picture: torch.Tensor, height: int, width: int) -> torch.Tensor:
+    """Uint8 (height, width, 3)."""
     if picture.shape[:2] == (height, width):
         return picture
-    batch_CHW = picture.permute(2, 0, 1)[None]
-    resized = functional.interpolate(batch_CHW, (height, width), mode="bicubic", antialias=True)
+    # The batch dimension comes first: only then is this view known as channels-last, and the result
+    # is too. Twice as fast as `picture.permute(2, 0, 1)[None]`.
+    batch = picture[None].permute(0, 3, 1, 2)
+    resized = functional.interpolate(batch, (height, width), mode="bicubic", antialias=True)
     return resized[0].permute(1, 2, 0)
 
 

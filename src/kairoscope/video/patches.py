@@ -28,16 +28,20 @@ def to_patches(
             f"pixels of shape {tuple(pixels_THWC.shape)}: need (T, H, W, 3) with T > 0 and "
             f"H and W multiples of {geometry.unit_px}"
         )
-    missing = -num_frames % tp
-    if missing:
-        pixels_THWC = torch.cat([pixels_THWC, pixels_THWC[-1:].expand(missing, -1, -1, -1)])
-    grid_t, grid_h, grid_w = (num_frames + missing) // tp, height // p, width // p
-    blocks = pixels_THWC.reshape(grid_t, tp, grid_h // m, m, p, grid_w // m, m, p, 3)
-    blocks = blocks.permute(0, 2, 5, 3, 6, 8, 1, 4, 7)
-    # Bytes are put in order first: a quarter of the traffic of reordering floats.
-    rows = blocks.reshape(-1, 3, tp * p * p)
-    scale = torch.tensor([geometry.mean, geometry.std], device=rows.device) * 255.0
-    values = torch.empty(rows.shape, dtype=torch.float32, device=rows.device)
-    for part, out in zip(rows.split(512), values.split(512), strict=True):  # stays in cache
-        torch.sub(part, scale[0, :, None], out=out).div_(scale[1, :, None])
+    grid_t, grid_h, grid_w = -(-num_frames // tp), height // p, width // p
+    mean, std = (torch.tensor([geometry.mean, geometry.std], device=pixels_THWC.device) * 255.0)[
+        :, :, None
+    ]
+    shape = (grid_t, grid_h * grid_w, 3, tp * p * p)
+    values = torch.empty(shape, dtype=torch.float32, device=pixels_THWC.device)
+    # One temporal patch at a time stays in the cache, and bytes are put in order before they become
+    # floats: what is left of the cost is writing the result once.
+    for index in range(grid_t):
+        frames = pixels_THWC[index * tp : (index + 1) * tp]
+        missing = tp - len(frames)
+        if missing:
+            frames = torch.cat([frames, frames[-1:].expand(missing, -1, -1, -1)])
+        blocks = frames.reshape(tp, grid_h // m, m, p, grid_w // m, m, p, 3)
+        rows = blocks.permute(1, 4, 2, 5, 7, 0, 3, 6).reshape(shape[1:])
+        torch.sub(rows, mean, out=values[index]).div_(std)
     return values.reshape(grid_t * grid_h * grid_w, -1), (grid_t, grid_h, grid_w)
