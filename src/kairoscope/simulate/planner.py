@@ -4,9 +4,13 @@ import math
 from collections.abc import Callable, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from kairoscope.simulate.arm import MAX_OPENING_M, Hand
 from kairoscope.simulate.motion import Segment, Timeline
+
+Place = Sequence[float] | NDArray[np.float64]
+"""x and y on the table, metres."""
 
 _ACROSS_M_PER_S = 0.38
 _VERTICAL_M_PER_S = 0.27
@@ -47,9 +51,9 @@ class Planner:
         elif draw < 0.6:
             self.wait(0.5, 1.2)
 
-    def move(self, x: float, y: float, z: float, *, yaw: float | None = None) -> None:
-        """Move the tips in a line, with a slight arc when it goes far."""
-        end = np.array([x, y, z, self.hand[3] if yaw is None else yaw, self.hand[4]])
+    def move(self, place: Place, z: float, *, yaw: float | None = None) -> None:
+        """Move the tips to height `z` at `place` in a line, with a slight arc when it goes far."""
+        end = np.array([place[0], place[1], z, self.hand[3] if yaw is None else yaw, self.hand[4]])
         across = math.hypot(end[0] - self.hand[0], end[1] - self.hand[1])
         climb = abs(end[2] - self.hand[2])
         speed = self._speed()
@@ -71,57 +75,60 @@ class Planner:
 
     def lift(self, *, high: float = 0.19) -> None:
         """Go straight up to a travelling height."""
-        self.move(self.hand[0], self.hand[1], float(self.rng.uniform(high - 0.06, high)))
+        self.move(self.hand[:2], float(self.rng.uniform(high - 0.06, high)))
 
-    def above(self, x: float, y: float, yaw: float | None = None, *, z: float = 0.14) -> None:
-        """Travel to a place above `(x, y)`; sometimes by a detour, sometimes a stop on the way."""
+    def above(self, place: Place, yaw: float | None = None, *, z: float = 0.14) -> None:
+        """Travel to a point above `place`; sometimes by a detour, sometimes a stop on the way."""
         if self.chance(0.2):
             side = self.rng.uniform(-0.12, 0.12, 2)
-            self.move((x + self.hand[0]) / 2 + side[0], (y + self.hand[1]) / 2 + side[1], z + 0.03)
+            self.move((np.array(place) + self.hand[:2]) / 2 + side, z + 0.03)
             self.pause()
-        self.move(x, y, z + float(self.rng.uniform(0.0, 0.04)), yaw=yaw)
+        self.move(place, z + float(self.rng.uniform(0.0, 0.04)), yaw=yaw)
         if self.chance(0.35):
             self.wait(0.15, 1.0)
 
-    def wander(self) -> None:
+    def wander(self, raised_m: float) -> None:
         """Sometimes go nowhere in particular first, and think."""
         while self.chance(0.35):
-            place = self.rng.uniform((-0.2, -0.1, 0.14), (0.2, 0.15, 0.22))
-            self.move(*place.tolist(), yaw=float(self.rng.uniform(-0.5, 0.5)))
+            x, y, z = self.rng.uniform((-0.2, -0.1, 0.14), (0.2, 0.15, 0.22)).tolist()
+            self.move((x, y), z + raised_m, yaw=float(self.rng.uniform(-0.5, 0.5)))
             self.pause()
 
-    def visit(self, x: float, y: float) -> None:
+    def visit(self, place: Place) -> None:
         """A false approach: go to an object that is not asked for, look, and leave."""
-        self.above(x, y)
+        self.above(place)
         if self.chance(0.6):
-            self.move(x, y, float(self.rng.uniform(0.085, 0.11)))
+            self.move(place, float(self.rng.uniform(0.085, 0.11)))
             self.pause()
             self.lift()
 
-    def grasp(self, x: float, y: float, z: float, yaw: float, half_w: float, top: float) -> None:
-        """Grasp what stands at `(x, y)` with the tips at height `z`; in 15 % not at first try."""
+    def grasp(self, place: Place, z: float, *, yaw: float, half_w: float, top: float) -> None:
+        """Grasp what stands at `place`, tips at height `z`; one in six times not at first try.
+
+        `half_w` is half its width between the fingers, `top` the height of its top, metres.
+        """
         opening = min(2 * half_w + float(self.rng.uniform(0.042, 0.06)), MAX_OPENING_M)
-        self.above(x, y, yaw, z=max(0.12, top + 0.04))
+        self.above(place, yaw, z=max(0.12, top + 0.04))
         if abs(self.hand[4] - opening) > 0.004:
             self.grip(opening)
         if self.chance(0.16):
-            self._fail(x, y, z, top, opening)
-        self.move(x, y, z)
+            self._fail(place, z, top, opening)
+        self.move(place, z)
         self.pause()
         self.grip(2 * half_w - _SQUEEZE_M)
 
-    def _fail(self, x: float, y: float, z: float, top: float, opening: float) -> None:
+    def _fail(self, place: Place, z: float, top: float, opening: float) -> None:
         """Close on nothing, above or beside the object, or turn back; then try again."""
-        side = self._free_side(x, y)
+        side = self._free_side(place)
         draw = self.rng.random()
         if draw < 0.4 and side is not None:
-            self.move(*side, max(z, 0.012))
+            self.move(side, max(z, 0.012))
         elif draw < 0.8:
-            self.move(x, y, top + float(self.rng.uniform(0.008, 0.015)))
+            self.move(place, top + float(self.rng.uniform(0.008, 0.015)))
         else:
-            self.move(x, y, float(self.rng.uniform(top + 0.01, top + 0.03)))
+            self.move(place, float(self.rng.uniform(top + 0.01, top + 0.03)))
             self.pause()
-            self.move(x, y, top + 0.07)
+            self.move(place, top + 0.07)
             self.pause()
             return
         self.grip(float(self.rng.uniform(0.0, 0.02)))
@@ -130,16 +137,16 @@ class Planner:
             self.lift()
             self.pause()
         self.grip(opening)
-        self.move(x, y, top + float(self.rng.uniform(0.03, 0.06)))
+        self.move(place, top + float(self.rng.uniform(0.03, 0.06)))
         self.pause()
 
-    def _free_side(self, x: float, y: float) -> tuple[float, float] | None:
+    def _free_side(self, place: Place) -> tuple[float, float] | None:
         """A place beside the object, along the fingers' flat sides, where nothing stands."""
         yaw = self.hand[3] + math.pi / 2
         for sign in self.rng.permutation([-1, 1]):
-            px = x + sign * 0.085 * math.cos(yaw)
-            py = y + sign * 0.085 * math.sin(yaw)
-            others = [p for p in self.obstacles.values() if math.dist(p, (x, y)) > 0.02]
+            px = place[0] + sign * 0.085 * math.cos(yaw)
+            py = place[1] + sign * 0.085 * math.sin(yaw)
+            others = [p for p in self.obstacles.values() if math.dist(p, place) > 0.02]
             if all(math.dist(p, (px, py)) > CLEAR_M + 0.03 for p in others):
                 return px, py
         return None
@@ -154,7 +161,8 @@ class Planner:
         if self.chance(0.5):
             self.pause()
         self.lift()
-        self.move(*self.rng.uniform((-0.2, -0.1, 0.15), (0.2, 0.15, 0.22)).tolist())
+        x, y, z = self.rng.uniform((-0.2, -0.1, 0.15), (0.2, 0.15, 0.22)).tolist()
+        self.move((x, y), z)
 
     def _append(self, segment: Segment) -> None:
         """Add a segment, in one in twelve with a hesitation half way."""

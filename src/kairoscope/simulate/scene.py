@@ -120,7 +120,7 @@ def draw_look(rng: np.random.Generator, scene: Scene, colours: list[words.Rgb]) 
 
     The camera leans towards the middle of what stands on the table, so that little is cut off.
     """
-    places = np.array([(thing.x, thing.y) for thing in (*scene.things, *scene.fixtures)])
+    places = np.array([(t.x, t.y) for t in scene.things] + [(f.x, f.y) for f in scene.fixtures])
     middle = (places.min(axis=0) + places.max(axis=0)) / 2
     tables = [
         table
@@ -135,9 +135,9 @@ def draw_look(rng: np.random.Generator, scene: Scene, colours: list[words.Rgb]) 
     view = rng.integers(3)
     azimuth = rng.uniform(-14, 14) if view < 2 else rng.choice([-1, 1]) * rng.uniform(22, 42)
     elevation = rng.uniform(38, 48) if view == 1 else rng.uniform(24, 36)
-    jitter = rng.uniform(0.92, 1.08, 3)
+    r, g, b = np.clip(np.multiply(table, rng.uniform(0.92, 1.08, 3)), 0, 1)
     return Look(
-        table=tuple(float(v) for v in np.clip(np.multiply(table, jitter), 0, 1)),
+        table=(float(r), float(g), float(b)),
         table_texture=str(rng.choice(["flat", "flat", "checker", "gradient"])),
         floor=floor,
         sky=words.FLOORS[rng.integers(len(words.FLOORS))],
