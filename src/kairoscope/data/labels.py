@@ -50,7 +50,7 @@ EventSample = Sample[Query, Events]
 """A clip whose query is the names of its events and whose gold answer is the events."""
 
 LABELS_NAME = "labels.jsonl"
-ROW_KEYS = ("video", "events", "group", "duration_s", "task", "instruction")
+ROW_KEYS = ("video", "events", "group", "duration_s", "task", "instruction", "seed")
 EVENT_KEYS = ("name", "start_s", "end_s")
 ROUNDING_S = 0.05
 """Labels are often written to 0.1 s: half a step past the stated end is not past the end."""
