@@ -134,7 +134,7 @@ class Planner:
         self.grip(float(self.rng.uniform(0.0, 0.02)))
         self.pause()
         if self.chance(0.5):
-            self.lift()
+            self.lift(high=max(0.19, top + 0.07))
             self.pause()
         self.grip(opening)
         self.move(place, top + float(self.rng.uniform(0.03, 0.06)))
