@@ -1,0 +1,27 @@
+"""Whatever the user has -> samples about the times of events."""
+
+from pathlib import Path
+
+from kairoscope.core import UserError
+from kairoscope.data.labels import LABELS_NAME, EventSample, load_folder
+from kairoscope.data.rows import Problem
+
+
+def load_samples(path: Path, problems: list[Problem] | None = None) -> list[EventSample]:
+    """Samples from a folder with `labels.jsonl`, a label file, or a dataset of conversations.
+
+    With a list of `problems`, bad rows are appended to it and left out; without, the first bad
+    row raises.
+
+    Raises:
+        UserError: none of these, or what the reader of that kind raises.
+    """
+    if path.is_dir() and not (path / LABELS_NAME).is_file():
+        from kairoscope.data.conversations import is_dataset, read_conversations
+
+        if is_dataset(path):
+            return read_conversations(path, problems=problems)
+        raise UserError(
+            f"{path}: holds no data; expected {LABELS_NAME}, or what datasets.save_to_disk wrote"
+        )
+    return load_folder(path, problems)
