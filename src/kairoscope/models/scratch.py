@@ -4,8 +4,9 @@ The tokenizer is byte-level BPE with single digits, trained on texts of the task
 is still written, byte by byte.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -15,6 +16,9 @@ from transformers import (
     Qwen2_5_VLConfig,
     Qwen2_5_VLForConditionalGeneration,
 )
+
+from kairoscope.core import FramePolicy, Sample, Task
+from kairoscope.models.checkpoint import save_checkpoint
 
 SPECIAL_TOKENS = (
     "<|endoftext|>",
@@ -117,3 +121,27 @@ def new_network(tokenizer: Any, size: Size, seed: int) -> Any:
         tie_word_embeddings=True,
     )
     return Qwen2_5_VLForConditionalGeneration(config)
+
+
+def make_checkpoint(
+    folder: Path,
+    task: Task[Any, Any],
+    samples: Sequence[Sample[Any, Any]],
+    policy: FramePolicy,
+    size: Size,
+    seed: int,
+) -> int:
+    """Write a checkpoint with random weights whose tokenizer knows the task's texts.
+
+    Returns:
+        The number of weights.
+    """
+    texts = []
+    for sample in samples:
+        prompt = task.prompt(sample.query)
+        texts += [prompt.system, prompt.before, prompt.after, "<|im_start|>assistant\nuser\nsystem"]
+        texts.append(task.render(sample.query, sample.gold))
+    tokenizer = train_tokenizer(texts)
+    network = new_network(tokenizer, size, seed)
+    save_checkpoint(network, tokenizer, policy, folder, notes={"seed": seed})
+    return sum(weight.numel() for weight in network.parameters())

@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from kairoscope.core import Failed, FramePolicy, Request, Sample, Sampling, Task
+from kairoscope.core import Failed, FramePolicy, Request, Sample, Sampling, Task, Unparsed
 from kairoscope.models.checkpoint import Checkpoint
 from kairoscope.models.in_process import InProcessModel
 
@@ -40,7 +40,7 @@ def held_out_score(
         for sample_id, answer in model.answer(requests, Sampling(), "posterior"):
             sample = by_id[sample_id]
             if isinstance(answer, Failed):
-                values = {key: metric.worst for key, metric in task.metrics.items()}
+                values = task.score(Unparsed(answer.reason), sample)
             else:
                 values = task.score(task.parse(sample.query, answer[0].text), sample)
             for key, value in values.items():

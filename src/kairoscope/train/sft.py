@@ -127,7 +127,8 @@ def sft(
         rate = learning_rate(config, step, steps)
         row = _optimise(trained, encoder, next(feed), config, rate)
         state.step = step + 1
-        log({"kind": "step", "step": step + 1, **row, "seconds": time.perf_counter() - started})
+        seconds = time.perf_counter() - started
+        log({"kind": "step", "step": step + 1, "of": steps, **row, "seconds": seconds})
         last = state.step == steps
         if held_out and (state.step % config.eval_every == 0 or last):
             score = held_out_score(checkpoint, task, held_out, policy)
