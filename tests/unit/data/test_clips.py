@@ -3,6 +3,7 @@
 import json
 import os
 from pathlib import Path
+from random import Random
 
 import pytest
 from hypothesis import given
@@ -27,11 +28,11 @@ def test_a_folder_is_searched_in_order_without_hidden_and_other_files(tmp_path: 
 
 @given(names=st.sets(st.sampled_from("abcdefgh")), order=st.randoms(use_true_random=False))
 def test_the_order_of_creation_does_not_matter(
-    tmp_path_factory: pytest.TempPathFactory, names: set[str], order: object
+    tmp_path_factory: pytest.TempPathFactory, names: set[str], order: Random
 ) -> None:
     folder = tmp_path_factory.mktemp("clips")
     shuffled = list(names)
-    order.shuffle(shuffled)  # type: ignore[attr-defined]
+    order.shuffle(shuffled)
     make(folder, "z.mp4", *(f"{name}.mp4" for name in shuffled))
     assert [path.stem for path in list_videos(folder)] == [*sorted(names), "z"]
 

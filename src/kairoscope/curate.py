@@ -1,0 +1,305 @@
+"""From raw samples to training and held-out data, with a reason for everything left out.
+
+Validate, filter, balance, split by group. Every step works on samples sorted by id, and chance is a
+hash of seed and name: the order of files changes nothing, and a new clip moves no other one.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from hashlib import file_digest
+from pathlib import Path
+from typing import Any, Generic, Literal, Protocol, TypeVar
+
+from kairoscope.core import Sample, UnreadableClip, UserError
+from kairoscope.data.rows import Problem
+from kairoscope.data.split import draw, split_by_group
+from kairoscope.events import Events, starts_s
+
+Reason = Literal[
+    "bad label",  # the row could not be read
+    "no answer",  # there is nothing to learn from
+    "unreadable clip",
+    "wrong duration",  # the labels speak of another clip than the one that is there
+    "outside the clip",  # an event ends after the clip does
+    "too short",  # an event is shorter than a frame
+    "duplicate",  # the same bytes, question and answer under another name
+    "conflict",  # the same bytes and question, but another answer
+    "too long",  # more tokens than the model may see
+    "over the cap",  # the scenario has enough samples
+]
+Fault = tuple[Reason, str]
+
+ROUNDING_S = 0.05
+"""Labels written to 0.1 s may point half a step past the last frame."""
+DURATION_TOLERANCE_S = 0.25
+DURATION_TOLERANCE = 0.02
+"""Share of the duration: containers count audio, or leave the last frame out."""
+
+
+class ClipFacts(Protocol):
+    """What has to be known about a clip; `kairoscope.video.clip.ClipInfo` has it."""
+
+    @property
+    def duration_s(self) -> float: ...  # noqa: D102
+    @property
+    def num_frames(self) -> int: ...  # noqa: D102
+    @property
+    def width(self) -> int: ...  # noqa: D102
+    @property
+    def height(self) -> int: ...  # noqa: D102
+    @property
+    def codec(self) -> str: ...  # noqa: D102
+
+
+AnySample = TypeVar("AnySample", bound=Sample[Any, Any])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drop:
+    """One sample that was left out."""
+
+    sample_id: str
+    """Or where the row stands that could not be read."""
+    reason: Reason
+    detail: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Curation(Generic[AnySample]):
+    """What came of the samples: `n_in == len(train) + len(held_out) + len(drops)`."""
+
+    n_in: int
+    train: tuple[AnySample, ...]
+    held_out: tuple[AnySample, ...]
+    drops: tuple[Drop, ...]
+    holdout: float
+    seed: int
+    facts: Mapping[str, ClipFacts]
+    """Id of every kept sample -> its clip."""
+    hashes: Mapping[str, str]
+    """Id of every kept sample -> SHA-256 of its clip's bytes, in hexadecimal."""
+
+    @property
+    def kept(self) -> tuple[AnySample, ...]:
+        """Train and held-out samples."""
+        return self.train + self.held_out
+
+    def manifest(self) -> dict[str, Any]:
+        """All of it as JSON: counts, reasons, and every kept clip with its checksum."""
+        return {
+            "version": 1,
+            "seed": self.seed,
+            "holdout": self.holdout,
+            "n_in": self.n_in,
+            "n_train": len(self.train),
+            "n_held_out": len(self.held_out),
+            "n_dropped": len(self.drops),
+            "dropped": dict(sorted(Counter(drop.reason for drop in self.drops).items())),
+            "drops": [asdict(drop) for drop in self.drops],
+            "clips": [
+                self._row(sample, split)
+                for split, samples in (("train", self.train), ("held_out", self.held_out))
+                for sample in samples
+            ],
+        }
+
+    def _row(self, sample: AnySample, split: str) -> dict[str, Any]:
+        clip = self.facts[sample.id]
+        return {
+            "id": sample.id,
+            "video": str(sample.video),
+            "sha256": self.hashes[sample.id],
+            "split": split,
+            "group": sample.group,
+            "scenario": sample.scenario,
+            "duration_s": clip.duration_s,
+            "num_frames": clip.num_frames,
+            "width": clip.width,
+            "height": clip.height,
+            "codec": clip.codec,
+        }
+
+
+def decoded(video: Path) -> ClipFacts:
+    """Decode every frame of a clip and describe it. Raises UnreadableClip with the time of a break."""
+    from kairoscope.video.clip import scan
+    from kairoscope.video.decode import decode_frames
+
+    clip = scan(video)
+    for _ in decode_frames(clip, clip.packets.shown):
+        pass
+    return clip.info
+
+
+def event_fault(sample: Sample[Any, Any], clip: ClipFacts) -> Fault | None:
+    """What is wrong with the times of a sample's events, given its real clip."""
+    frame_s = clip.duration_s / max(1, clip.num_frames)
+    previous_end_s = 0.0
+    events: Events = sample.gold or ()
+    for event, start_s in zip(events, starts_s(events), strict=True):
+        if event.end_s > clip.duration_s + ROUNDING_S:
+            end = f"{event.name!r} ends at {event.end_s:g} s, the clip at {clip.duration_s:.3f} s"
+            return "outside the clip", end
+        length_s = min(event.end_s - start_s, event.end_s - previous_end_s)
+        if length_s < frame_s - 1e-6:
+            short = f"{event.name!r} lasts {length_s:.3f} s, a frame {frame_s:.3f} s"
+            return "too short", short
+        previous_end_s = event.end_s
+    return None
+
+
+def curate(
+    samples: Sequence[AnySample],
+    *,
+    problems: Sequence[Problem] = (),
+    check_clip: Callable[[Path], ClipFacts] = decoded,
+    check_label: Callable[[AnySample, ClipFacts], Fault | None] = event_fault,
+    count_tokens: Callable[[AnySample, ClipFacts], int] | None = None,
+    max_tokens: int | None = None,
+    max_per_scenario: int | None = None,
+    holdout: float = 0.1,
+    seed: int = 0,
+    on_clip: Callable[[str], None] | None = None,
+) -> Curation[AnySample]:
+    """Validate, filter, balance and split samples.
+
+    Args:
+        samples: with unique ids. Kept ones get the real `duration_s` of their clip.
+        problems: rows that could not even be read; counted as drops.
+        check_clip: describes a clip or raises UnreadableClip; by default every frame is decoded.
+        check_label: what is wrong with a label, given the real clip.
+        count_tokens: tokens of a sample in training, for `max_tokens`.
+        max_tokens: a longer sample is dropped, never cut.
+        max_per_scenario: a scenario with more samples keeps this many, chosen by the seed.
+            Nothing is ever repeated to fill a scenario up.
+        holdout: share of the groups that is held out, 0 to below 1; see `split_by_group`.
+        seed: of the choice of held-out groups and of capped samples.
+        on_clip: told the id of each sample before its clip is opened.
+
+    Raises:
+        UserError: ids are not unique, or a number is out of its range.
+    """
+    _check_settings([sample.id for sample in samples], holdout, max_per_scenario)
+    drops = [Drop(sample_id=p.where, reason="bad label", detail=p.what) for p in problems]
+    facts: dict[str, ClipFacts] = {}
+    hashes: dict[str, str] = {}
+    valid: list[AnySample] = []
+    for sample in sorted(samples, key=lambda sample: sample.id):
+        if on_clip:
+            on_clip(sample.id)
+        try:
+            clip, digest = check_clip(sample.video), hash_clip(sample.video)
+        except UnreadableClip as error:
+            drops.append(_drop(sample, ("unreadable clip", str(error))))
+            continue
+        fault = _fault(sample, clip, check_label)
+        if fault is None and count_tokens and max_tokens is not None:
+            fault = _length_fault(count_tokens(sample, clip), max_tokens)
+        if fault is None:
+            facts[sample.id], hashes[sample.id] = clip, digest
+            valid.append(replace(sample, duration_s=clip.duration_s))
+        else:
+            drops.append(_drop(sample, fault))
+    unique, repeated = _without_repeats(valid, hashes)
+    kept, surplus = _capped(unique, max_per_scenario, seed)
+    train, held_out = split_by_group(kept, holdout=holdout, seed=seed, same=hashes)
+    ids = {sample.id for sample in kept}
+    return Curation(
+        n_in=len(samples) + len(problems),
+        train=tuple(train),
+        held_out=tuple(held_out),
+        drops=(*drops, *repeated, *surplus),
+        holdout=holdout,
+        seed=seed,
+        facts={key: facts[key] for key in facts if key in ids},
+        hashes={key: hashes[key] for key in hashes if key in ids},
+    )
+
+
+def hash_clip(video: Path) -> str:
+    """SHA-256 of a file's bytes in hexadecimal. Raises UnreadableClip."""
+    try:
+        with video.open("rb") as file:
+            return file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise UnreadableClip(f"{video}: cannot be read: {error.strerror}") from error
+
+
+def _check_settings(ids: Sequence[str], holdout: float, max_per_scenario: int | None) -> None:
+    if not 0 <= holdout < 1:
+        raise UserError(f"holdout is {holdout}; allowed: a share from 0 to below 1")
+    if max_per_scenario is not None and max_per_scenario < 1:
+        raise UserError(f"max_per_scenario is {max_per_scenario}; allowed: 1 or more")
+    twice = [name for name, count in Counter(ids).items() if count > 1]
+    if twice:
+        raise UserError(f"sample {twice[0]!r} is there twice; allowed: unique ids")
+
+
+def _drop(sample: Sample[Any, Any], fault: Fault) -> Drop:
+    return Drop(sample_id=sample.id, reason=fault[0], detail=fault[1])
+
+
+def _fault(
+    sample: AnySample,
+    clip: ClipFacts,
+    check_label: Callable[[AnySample, ClipFacts], Fault | None],
+) -> Fault | None:
+    if sample.gold is None:
+        return "no answer", "it has no gold answer"
+    tolerance_s = max(DURATION_TOLERANCE_S, DURATION_TOLERANCE * clip.duration_s)
+    stated_s = sample.duration_s
+    if stated_s is not None and abs(stated_s - clip.duration_s) > tolerance_s:
+        return (
+            "wrong duration",
+            f"labels say {stated_s:g} s, the clip lasts {clip.duration_s:.3f} s",
+        )
+    return check_label(sample, clip)
+
+
+def _length_fault(num_tokens: int, max_tokens: int) -> Fault | None:
+    return (
+        ("too long", f"{num_tokens} tokens, allowed {max_tokens}")
+        if num_tokens > max_tokens
+        else None
+    )
+
+
+def _without_repeats(
+    samples: Sequence[AnySample], hashes: Mapping[str, str]
+) -> tuple[list[AnySample], list[Drop]]:
+    """One of the samples that are equal; none of those that contradict each other."""
+    alike: dict[tuple[str, Any], list[AnySample]] = defaultdict(list)
+    for sample in samples:
+        alike[hashes[sample.id], sample.query].append(sample)
+    kept: list[AnySample] = []
+    drops: list[Drop] = []
+    for first, *others in alike.values():
+        agree = all(other.gold == first.gold for other in others)
+        reason: Reason = "duplicate" if agree else "conflict"
+        what = "the same clip and answer as" if agree else "another answer about the same clip:"
+        drops += [_drop(other, (reason, f"{what} {first.id}")) for other in others]
+        if agree:
+            kept.append(first)
+        else:
+            drops.append(_drop(first, (reason, f"{what} {others[0].id}")))
+    return sorted(kept, key=lambda sample: sample.id), drops
+
+
+def _capped(
+    samples: Sequence[AnySample], cap: int | None, seed: int
+) -> tuple[list[AnySample], list[Drop]]:
+    if cap is None:
+        return list(samples), []
+    by_scenario: dict[str, list[AnySample]] = defaultdict(list)
+    for sample in samples:
+        by_scenario[sample.scenario].append(sample)
+    kept: list[AnySample] = []
+    drops: list[Drop] = []
+    for scenario, inside in by_scenario.items():
+        drawn = sorted(inside, key=lambda sample: (draw(seed, sample.id), sample.id))
+        kept += drawn[:cap]
+        drops += [
+            _drop(s, ("over the cap", f"{scenario}: {cap} of {len(inside)}")) for s in drawn[cap:]
+        ]
+    return sorted(kept, key=lambda sample: sample.id), drops
