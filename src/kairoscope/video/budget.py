@@ -132,18 +132,28 @@ def _on_small_objects(
             f"the clip itself is only {info.width} pixels wide; enlarging it adds patches, not "
             f"detail: min_frame_pixels {able.min_frame_pixels}"
         )
-        return lines
     if able.total_pixels <= policy.total_pixels:
         return lines
     lines.append(f"larger budget: total_pixels {able.total_pixels} (now {policy.total_pixels})")
-    roomy = replace(able, total_pixels=policy.total_pixels)
-    counts = range(len(times_s) - 1, 1, -1)
-    fitting = next((n for n in counts if _is_enough(info, n, roomy, geometry)), None)
-    if fitting is not None:
+    fitting = _fitting_frames(info, len(times_s), able, policy.total_pixels, geometry)
+    if fitting >= 2:
         rate, length_s = (fitting - 1) / times_s[-1], (fitting - 1) / policy.fps
         lines.append(f"or a lower rate: {_floor(rate)} frames/s (now {policy.fps:g})")
         lines.append(f"or a shorter clip: {_floor(length_s)} s (now {info.duration_s:.1f})")
     return lines
+
+
+def _fitting_frames(
+    info: ClipInfo, num_frames: int, able: FramePolicy, total_pixels: int, geometry: PatchGeometry
+) -> int:
+    """The most frames that are wide enough within `total_pixels`, or 0."""
+    for fewer in range(num_frames - 1, 0, -1):
+        policy = replace(able, total_pixels=total_pixels)
+        height, width = picture_size(info.width, info.height, fewer, policy, geometry)
+        within = height * width * fewer <= 2 * total_pixels
+        if within and _is_enough(info, fewer, policy, geometry):
+            return fewer
+    return 0
 
 
 def _is_enough(

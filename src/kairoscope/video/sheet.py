@@ -11,6 +11,8 @@ from kairoscope.video.frames import ClipFrames
 
 LEGIBLE_PX = 160
 """Smaller frames are enlarged by a whole number, so that each of their pixels stays a square."""
+WIDEST_PX = 2800
+"""Of the whole sheet, where frames are large: then there are fewer in a row."""
 GAP_PX = 4
 CAPTION_PX = 16
 GRID_COLOUR = (255, 0, 255)
@@ -32,7 +34,7 @@ def contact_sheet(
     Args:
         frames: as `load_frames` gives them, stamps included.
         path: file to write; its folder is made.
-        max_columns: frames in a row.
+        max_columns: frames in a row, fewer where they are large.
         max_frames: a longer clip is shown by so many frames, spread evenly; the heading says so.
         title: written above.
         grid_px: draw a grid of this many pixels of the frame, such as the side of a patch or of a
@@ -45,7 +47,7 @@ def contact_sheet(
     height, width = frames.pixels_THWC.shape[1:3]
     enlarge = max(1, math.ceil(LEGIBLE_PX / max(height, width)))
     cell_width, cell_height = width * enlarge, height * enlarge + CAPTION_PX
-    columns = min(max_columns, len(chosen))
+    columns = max(1, min(max_columns, len(chosen), WIDEST_PX // cell_width))
     rows = math.ceil(len(chosen) / columns)
     top = 2 * CAPTION_PX + GAP_PX
     size = (columns * (cell_width + GAP_PX) + GAP_PX, rows * (cell_height + GAP_PX) + top)
