@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from kairoscope.core import Sample, UserError
-from kairoscope.data.rows import Problem, parse_json_line, read_lines, show
+from kairoscope.data.rows import Problem, kind_of, parse_json_line, read_lines, show
 
 VIDEO_SUFFIXES = (".mp4", ".mov", ".mkv", ".avi", ".webm", ".m4v")
 LIST_SUFFIXES = (".txt", ".jsonl")
@@ -25,9 +25,10 @@ def list_videos(source: Path) -> list[Path]:
     Raises:
         UserError: no such path, nothing in it, another kind of file, or a clip listed twice.
     """
-    if source.is_dir():
+    kind = kind_of(source)
+    if kind == "folder":
         return _in_folder(source)
-    if not source.exists():
+    if kind == "nothing":
         raise UserError(f"{source}: no such file or folder; expected a video, a folder or a list")
     suffix = source.suffix.lower()
     if suffix in VIDEO_SUFFIXES:

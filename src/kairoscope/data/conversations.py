@@ -29,7 +29,7 @@ from kairoscope.data.messages import (
     turns,
     user_parts,
 )
-from kairoscope.data.rows import Problem
+from kairoscope.data.rows import Problem, kind_of
 from kairoscope.storage import storage_error
 
 COLUMN = "conversations"
@@ -50,7 +50,7 @@ class Conversation:
 def is_dataset(path: Path) -> bool:
     """Whether a folder holds what `datasets.save_to_disk` writes."""
     names = ("dataset_info.json", "dataset_dict.json")
-    return any((path / name).is_file() for name in names)
+    return any(kind_of(path / name) == "file" for name in names)
 
 
 def read_conversations(
@@ -225,7 +225,7 @@ def _row(sample: Sample[Any, Any], task: Task[Any, Any], video_root: Path | None
 def _open(path: Path, column: str, split: str | None) -> Any:
     """The `datasets.Dataset` with that column."""
     if not is_dataset(path):
-        what = "no such folder" if not path.exists() else "not a dataset on disk"
+        what = "no such folder" if kind_of(path) == "nothing" else "not a dataset on disk"
         raise UserError(f"{path}: {what}; expected what datasets.save_to_disk wrote")
     import datasets
     import pyarrow

@@ -20,6 +20,7 @@ from kairoscope.data.clips import check_clips, list_videos
 from kairoscope.data.rows import (
     Problem,
     check_keys,
+    kind_of,
     optional,
     parse_json_line,
     read_lines,
@@ -106,9 +107,10 @@ def load_folder(path: Path, problems: list[Problem] | None = None) -> list[Event
 
 def label_file(path: Path) -> Path:
     """The label file that `path` means: the file itself, or `labels.jsonl` in the folder."""
-    if not path.exists():
+    kind = kind_of(path)
+    if kind == "nothing":
         raise UserError(f"{path}: no such file or folder; expected labels or a folder of them")
-    if path.is_dir():
+    if kind == "folder":
         file = path / LABELS_NAME
         if not file.is_file():
             raise UserError(f"{path}: the folder has no {LABELS_NAME}")

@@ -1,10 +1,11 @@
 """What every reader of JSON lines shares: lines with their numbers, checked keys and values."""
 
 import json
+import stat
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from kairoscope.core import UserError
 
@@ -22,6 +23,14 @@ class Problem:
 
     def __str__(self) -> str:
         return f"{self.where}: {self.what}"
+
+
+def kind_of(path: Path) -> Literal["folder", "file", "nothing"]:
+    """What a path leads to. What may not be seen, or cannot be a name at all, is nothing."""
+    try:
+        return "folder" if stat.S_ISDIR(path.stat().st_mode) else "file"
+    except (OSError, ValueError):
+        return "nothing"
 
 
 def read_lines(file: Path) -> list[tuple[int, bytes]]:

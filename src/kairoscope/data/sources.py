@@ -4,7 +4,7 @@ from pathlib import Path
 
 from kairoscope.core import UserError
 from kairoscope.data.labels import LABELS_NAME, EventSample, load_folder
-from kairoscope.data.rows import Problem
+from kairoscope.data.rows import Problem, kind_of
 
 
 def load_samples(path: Path, problems: list[Problem] | None = None) -> list[EventSample]:
@@ -16,7 +16,7 @@ def load_samples(path: Path, problems: list[Problem] | None = None) -> list[Even
     Raises:
         UserError: none of these, or what the reader of that kind raises.
     """
-    if path.is_dir() and not (path / LABELS_NAME).is_file():
+    if kind_of(path) == "folder" and not (path / LABELS_NAME).is_file():
         from kairoscope.data.conversations import is_dataset, read_conversations
 
         if is_dataset(path):

@@ -13,6 +13,7 @@ from kairoscope.core import Sample, UserError
 from kairoscope.data.labels import (
     EventSample,
     Problem,
+    list_videos,
     load_folder,
     read_labels,
     scenario_of,
@@ -172,6 +173,11 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
         load_folder(tmp_path / "absent")
     with pytest.raises(UserError, match=r"has no labels\.jsonl"):
         load_folder(tmp_path)
+    for name in ("x" * 300, "a\0b"):
+        with pytest.raises(UserError, match="no such file or folder"):
+            load_folder(tmp_path / name)
+        with pytest.raises(UserError, match="no such file or folder"):
+            list_videos(tmp_path / name)
     (tmp_path / "labels.csv").write_text("video\n")
     with pytest.raises(UserError, match=r"ends in \.jsonl, not '\.csv'"):
         load_folder(tmp_path / "labels.csv")
