@@ -5,15 +5,16 @@ them; here they are laid beside the events that were asked for.
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 from kairoscope.answers.entry import Entry, event_name
 from kairoscope.answers.listing import listed_entries
-from kairoscope.answers.objects import json_entries
+from kairoscope.answers.objects import json_entries, value_entries
 from kairoscope.answers.section import answer_section
 from kairoscope.core import Unparsed
 from kairoscope.events import Event, Events, Query, normalised
 
-__all__ = ["answer_section", "parse_events"]
+__all__ = ["answer_section", "parse_event_rows", "parse_events"]
 
 _SHOWN = 60
 
@@ -39,6 +40,18 @@ def parse_events(text: str, query: Query) -> Events | Unparsed:
     placed = _placed(entries, query)
     if not placed:
         return Unparsed(_reason(section, entries, query))
+    return tuple(placed[place] for place in sorted(placed))
+
+
+def parse_event_rows(rows: Sequence[Any], query: Query) -> Events | Unparsed:
+    """The same for an answer that is data already: objects with `name`, `start_s` and `end_s`.
+
+    Takes every key and form of time that `parse_events` takes from JSON. Never raises.
+    """
+    entries = value_entries(list(rows))
+    placed = _placed(entries, query)
+    if not placed:
+        return Unparsed(_reason(f"{len(rows)} rows of events", entries, query))
     return tuple(placed[place] for place in sorted(placed))
 
 

@@ -47,6 +47,11 @@ def json_entries(section: str) -> list[Entry]:
     return _entries(section) if "{" in section or section.lstrip()[:1] == "[" else []
 
 
+def value_entries(value: Any) -> list[Entry]:
+    """The events of a JSON value that is parsed already."""
+    return list(islice(_walk(value), MAX_ENTRIES))
+
+
 def _entries(text: str) -> list[Entry]:
     begin = min((i for i in (text.find("{"), text.find("[")) if i >= 0), default=0)
     end = max(text.rfind("}"), text.rfind("]")) + 1

@@ -22,7 +22,7 @@ class Boundary:
     """One start or end: its error in s, and the time that a relative error is measured against."""
 
     error_s: float
-    """0 up to the largest error that any time inside the clip could have; that for no answer."""
+    """At most the largest error that any time inside the clip could have; that for no answer."""
     answered_error_s: float | None
     """|answer - truth|, without a limit; None where there is no answer."""
     interval_s: float | None
@@ -62,8 +62,9 @@ def event_errors(
 ) -> tuple[EventErrors, ...]:
     """The errors of one answer, one entry for each ground-truth event in the query's order.
 
-    `duration_s` of the clip: where it is None or shorter than the truth, the last time of the
-    truth stands for it. Raises ValueError where the truth has an event that was not asked for.
+    An answer past the end of a clip counts as the worst inside it. Where `duration_s` is None or
+    0 (not known), the last time of the truth stands for it as regards missing answers, and other
+    errors have no limit. Raises ValueError where the truth has an event that was not asked for.
     """
     truth = gold_places(gold, query)
     given = (None,) * len(query) if isinstance(answer, Unparsed) else aligned(answer, query)
@@ -71,7 +72,12 @@ def event_errors(
     asked = [place for place, event in enumerate(truth) if event is not None]
     events = [event for event in truth if event is not None]
     last_s = max((event.end_s for event in events), default=0.0)
-    clip = Clip(starts_s=starts_s(events), events=events, duration_s=max(duration_s or 0.0, last_s))
+    clip = Clip(
+        starts_s=starts_s(events),
+        events=events,
+        duration_s=max(duration_s or 0.0, last_s),
+        limited=bool(duration_s),
+    )
     return tuple(
         _one(clip, index, given[place], given_starts[place], query[place])
         for index, place in enumerate(asked)
@@ -85,6 +91,8 @@ class Clip:
     events: Sequence[Event]
     starts_s: Sequence[float]
     duration_s: float
+    limited: bool
+    """Whether the duration is known, so that errors have a limit."""
 
 
 def _one(
@@ -92,19 +100,15 @@ def _one(
 ) -> EventErrors:
     truth, start_s = clip.events[index], clip.starts_s[index]
     length_s = truth.end_s - start_s
-    end = _boundary(
-        truth.end_s,
-        None if given is None else given.end_s,
-        truth.end_s - (clip.events[index - 1].end_s if index else 0.0),
-        length_s,
-        clip.duration_s,
-    )
+    since_s = truth.end_s - (clip.events[index - 1].end_s if index else 0.0)
+    answer_s = None if given is None else given.end_s
+    end = _boundary(clip, truth.end_s, answer_s, (since_s, length_s))
     start = None
     if truth.start_s is not None:
         # The first start has no start before it, and is often 0: its event's length stands in.
         since_s = start_s - clip.starts_s[index - 1] if index else length_s
         answer_s = None if given is None else given_start_s
-        start = _boundary(start_s, answer_s, since_s, length_s, clip.duration_s)
+        start = _boundary(clip, start_s, answer_s, (since_s, length_s))
     if given is None:
         return EventErrors(end=end, start=start, tiou=0.0, hit=False, answered=False, named=False)
     return EventErrors(
@@ -124,7 +128,7 @@ def tiou(a: tuple[float, float], b: tuple[float, float]) -> float:
     """
     union = max(a[1], b[1]) - min(a[0], b[0])
     if union <= 0:
-        return 1.0
+        return float(a == b)
     return max(0.0, min(a[1], b[1]) - max(a[0], b[0])) / union
 
 
@@ -133,16 +137,14 @@ def worst_error_s(truth_s: float, duration_s: float) -> float:
     return max(truth_s, duration_s - truth_s)
 
 
-def _boundary(
-    truth_s: float, answer_s: float | None, since_s: float, length_s: float, duration_s: float
-) -> Boundary:
-    worst_s = worst_error_s(truth_s, duration_s)
-    error_s = None if answer_s is None else abs(answer_s - truth_s)
-    interval_s = since_s if since_s > 0 else length_s
+def _boundary(clip: Clip, truth_s: float, answer_s: float | None, interval_s: float) -> Boundary:
+    worst_s = worst_error_s(truth_s, clip.duration_s)
+    given_s = None if answer_s is None else abs(answer_s - truth_s)
+    error_s = worst_s if given_s is None else given_s
     return Boundary(
-        error_s=worst_s if error_s is None else min(error_s, worst_s),
-        answered_error_s=error_s,
-        interval_s=interval_s if interval_s > 0 else None,
+        error_s=min(error_s, worst_s) if clip.limited else error_s,
+        answered_error_s=given_s,
+        interval_s=next((interval_s for interval_s in intervals_s if interval_s > 0), None),
     )
 
 
@@ -152,8 +154,9 @@ def _starts(given: Sequence[Event | None]) -> list[float]:
     previous_end_s = 0.0
     for event in given:
         said = None if event is None else event.start_s
-        starts.append(previous_end_s if said is None else said)
-        previous_end_s = previous_end_s if event is None else event.end_s
+        end_s = previous_end_s if event is None else event.end_s
+        starts.append(min(previous_end_s, end_s) if said is None else said)
+        previous_end_s = end_s
     return starts
 
 

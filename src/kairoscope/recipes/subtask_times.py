@@ -22,6 +22,7 @@ from kairoscope.core import (
     Template,
     Unparsed,
 )
+from kairoscope.data.sources import load_samples
 from kairoscope.events import (
     Event,
     Events,
@@ -148,9 +149,7 @@ def score(answer: Events | Unparsed, sample: EventSample) -> Scores:
 
 def load(path: Path) -> Sequence[EventSample]:
     """A folder with `labels.jsonl`, or a dataset of conversations on disk -> samples."""
-    from kairoscope.data.labels import load_folder
-
-    return load_folder(path)
+    return load_samples(path)
 
 
 TASK: Task[Query, Events] = Task(
