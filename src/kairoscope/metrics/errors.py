@@ -137,7 +137,9 @@ def worst_error_s(truth_s: float, duration_s: float) -> float:
     return max(truth_s, duration_s - truth_s)
 
 
-def _boundary(clip: Clip, truth_s: float, answer_s: float | None, interval_s: float) -> Boundary:
+def _boundary(
+    clip: Clip, truth_s: float, answer_s: float | None, intervals_s: Sequence[float]
+) -> Boundary:
     worst_s = worst_error_s(truth_s, clip.duration_s)
     given_s = None if answer_s is None else abs(answer_s - truth_s)
     error_s = worst_s if given_s is None else given_s
