@@ -1,5 +1,6 @@
 """Where the frames of a video stream are, from its packets, without decoding."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
@@ -11,6 +12,8 @@ from av.video.stream import VideoStream
 H264_SLICE_IDR = 5
 H264_SPS = 7
 START_CODE = b"\0\0\1"
+_SLACK_S = 0.25
+"""The length of the last frame is often not stored."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,12 +65,17 @@ def index_packets(container: av.container.InputContainer, stream: VideoStream) -
             tick = packet.pts if packet.pts is not None else decoded[-1]
             shown.append(tick)
             end = max(end, tick + (packet.duration or 0))
+            if packet.is_corrupt:
+                raise BrokenOff(_span_s(shown, time_base), "the file ends within a frame")
     except (av.FFmpegError, OSError) as error:
-        at_s = float((max(shown) - min(shown)) * time_base) if shown else None
-        raise BrokenOff(at_s, str(error)) from error
+        raise BrokenOff(_span_s(shown, time_base), str(error)) from error
+    declared_s = _declared_end_s(stream)
+    if declared_s is not None and float(end * time_base) < declared_s - _SLACK_S - declared_s / 100:
+        raise BrokenOff(_span_s(shown, time_base), f"its header speaks of {declared_s:.2f} s")
     ticks = [tick for tick in order if tick is not None]
-    if len(ticks) < len(order):
-        # Old containers store only decoding times: frames come at these times, in display order.
+    if len(ticks) < len(order) or container.format.name == "avi":
+        # AVI and streams without a container store no presentation times (FFmpeg makes some up):
+        # frames are shown at the times of decoding, in the order in which the decoder returns them.
         return PacketIndex(
             shown=tuple(sorted(set(decoded))), order=(), restarts=(), end=end, time_base=time_base
         )
@@ -78,6 +86,19 @@ def index_packets(container: av.container.InputContainer, stream: VideoStream) -
         end=end,
         time_base=time_base,
     )
+
+
+def _span_s(ticks: list[int], time_base: Fraction) -> float | None:
+    return float((max(ticks) - min(ticks)) * time_base) if ticks else None
+
+
+def _declared_end_s(stream: VideoStream) -> float | None:
+    """Matroska files that are cut off just end; only this tag, written last, knows of the rest."""
+    match = re.fullmatch(r"(\d+):(\d\d):(\d\d\.?\d*)", stream.metadata.get("DURATION", ""))
+    if match is None:
+        return None
+    hours, minutes, seconds = match.groups()
+    return int(hours) * 3600 + int(minutes) * 60 + float(seconds)
 
 
 def _closed(order: list[int], candidates: list[int]) -> tuple[int, ...]:
