@@ -45,6 +45,11 @@ def one_line(name: str) -> str:
     return " ".join(name.split())
 
 
+def listed(query: Query) -> str:
+    """The events as a prompt lists them: `Event 1: grasping the red cube`, one a line."""
+    return "\n".join(f"Event {i}: {one_line(name)}" for i, name in enumerate(query, 1))
+
+
 def normalised(name: str) -> str:
     """A name as two of them are compared: letters and digits only, without case and articles."""
     text = unicodedata.normalize("NFKC", name).casefold()

@@ -30,6 +30,7 @@ from kairoscope.events import (
     events_from_json,
     events_to_json,
     gold_places,
+    listed,
     one_line,
     seconds_text,
     starts_s,
@@ -50,8 +51,7 @@ CLOSING = "Give the time of every event."
 
 def prompt(query: Query) -> Prompt:
     """The list of events stands before the video: a causal model then watches out for them."""
-    listed = "\n".join(f"Event {i}: {one_line(name)}" for i, name in enumerate(query, 1))
-    return Prompt(system=SYSTEM, before=listed, after=CLOSING)
+    return Prompt(system=SYSTEM, before=listed(query), after=CLOSING)
 
 
 # --- what is answered ----------------------------------------------------------------------
