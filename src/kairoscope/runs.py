@@ -17,12 +17,13 @@ import platform
 import shlex
 import shutil
 import sys
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from kairoscope.core import Record, UserError
+from kairoscope.records import record_from_json, record_to_json
 from kairoscope.storage import (
     LOCK,
     append_lines,
@@ -34,6 +35,16 @@ from kairoscope.storage import (
     take_lock,
     write_json_atomic,
 )
+
+__all__ = [
+    "RECORD_KEY",
+    "Run",
+    "differing",
+    "environment",
+    "read_records",
+    "record_from_json",
+    "record_to_json",
+]
 
 FORMAT = 1
 RECORD_KEY = ("sample_id", "trial")
@@ -123,19 +134,21 @@ class Run:
         self._check_writable()
         append_lines(self.file(name), rows)
 
-    def records(self, name: str, key: Sequence[str] = RECORD_KEY) -> list[dict[str, Any]]:
-        """Rows in the order of their writing; of rows with the same key fields the first.
+    def rows(self, name: str, key: Sequence[str] = RECORD_KEY) -> Iterator[dict[str, Any]]:
+        """Rows in the order of their writing, one at a time; of rows with equal keys the first.
 
-        A row that lacks one of the key fields has no key and is kept.
+        `key` names the fields that tell rows apart; a row without one of them is always kept.
         """
         seen: set[Hashable] = set()
-        rows = []
         for row in read_lines(self.file(name)):
             row_key = _key(row, key)
             if row_key is None or row_key not in seen:
                 seen.add(row_key)
-                rows.append(row)
-        return rows
+                yield row
+
+    def records(self, name: str, key: Sequence[str] = RECORD_KEY) -> list[dict[str, Any]]:
+        """`rows` as a list."""
+        return list(self.rows(name, key))
 
     def done_keys(self, name: str, key: Sequence[str] = RECORD_KEY) -> set[tuple[Any, ...]]:
         """The keys of the finished rows, `(sample_id, trial)` unless told otherwise."""
@@ -249,7 +262,7 @@ def _check_same(path: Path, kind: str, config: Mapping[str, Any]) -> None:
         raise UserError(f"{path} holds a run with other settings:\n{shown}{more}\n{way_on}")
 
 
-def differing(old: Any, new: Any, prefix: str = "") -> Iterable[tuple[str, str, str]]:
+def differing(old: Any, new: Any, prefix: str = "") -> Iterator[tuple[str, str, str]]:
     """(dotted key, old value, new value) of all that differs between two plain values."""
     if isinstance(old, Mapping) and isinstance(new, Mapping):
         for key in sorted({*old, *new}):
@@ -285,27 +298,11 @@ def environment() -> dict[str, Any]:
     }
 
 
-def record_to_json(record: Record) -> dict[str, Any]:
-    """A record as JSON values; probabilities keep six decimals."""
-    row: dict[str, Any] = plain(record)
-    for posterior in row["posteriors"]:
-        posterior["probabilities"] = [round(p, 6) for p in posterior["probabilities"]]
-    return row
+def read_records(run: Run, name: str = "records", *, slim: bool = True) -> list[Record]:
+    """The answers in a run, sorted by sample and trial, whatever order they were made in.
 
-
-def record_from_json(row: Mapping[str, Any]) -> Record:
-    """The inverse of `record_to_json`. Raises `UserError` naming a missing or unknown field."""
-    fields = {f.name: f for f in dataclasses.fields(Record)}
-    unknown = sorted(row.keys() - fields.keys())
-    required = {
-        name
-        for name, f in fields.items()
-        if f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING
-    }
-    missing = sorted(required - row.keys())
-    if unknown or missing:
-        raise UserError(f"not a record: unknown fields {unknown}, missing fields {missing}")
-    values = dict(row)
-    values["frame_times_s"] = tuple(values.get("frame_times_s", ()))
-    values["posteriors"] = tuple(values.get("posteriors", ()))
-    return Record(**values)
+    `slim` leaves out posteriors and frame times, which are most of a record.
+    """
+    dropped: dict[str, Any] = {"frame_times_s": (), "posteriors": ()} if slim else {}
+    records = (record_from_json({**row, **dropped}) for row in run.rows(name))
+    return sorted(records, key=lambda record: (record.sample_id, record.trial))

@@ -12,7 +12,7 @@ import fcntl
 import json
 import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from pathlib import Path
 from typing import Any
@@ -129,27 +129,31 @@ def _write_whole(descriptor: int, data: bytes) -> None:
         raise
 
 
-def read_lines(path: Path) -> list[dict[str, Any]]:
-    """Rows of a JSON lines file; an absent file has none and a torn last line is left out.
+def read_lines(path: Path) -> Iterator[dict[str, Any]]:
+    """Rows of a JSON lines file, one at a time; an absent file has none.
 
-    Raises `UserError` with the line's number where a whole line is not a JSON object.
+    A torn last line is left out. Raises `UserError` with the line's number where a whole line is
+    not a JSON object.
     """
     try:
-        data = path.read_bytes()
+        with path.open("rb") as file:
+            for number, line in enumerate(file, start=1):
+                if line.endswith(b"\n"):
+                    yield _row(line, path, number)
     except FileNotFoundError:
-        return []
+        return
     except OSError as error:
         raise UserError(f"{path}: {error.strerror or error}") from error
-    rows: list[dict[str, Any]] = []
-    for number, line in enumerate(data.split(b"\n")[:-1], start=1):
-        try:
-            row = json.loads(line)
-        except ValueError as error:
-            raise UserError(f"{path}, line {number}: is not JSON ({error})") from error
-        if not isinstance(row, dict):
-            raise UserError(f"{path}, line {number}: must be a JSON object, is {line[:60]!r}")
-        rows.append(row)
-    return rows
+
+
+def _row(line: bytes, path: Path, number: int) -> dict[str, Any]:
+    try:
+        row = json.loads(line)
+    except ValueError as error:
+        raise UserError(f"{path}, line {number}: is not JSON ({error})") from error
+    if not isinstance(row, dict):
+        raise UserError(f"{path}, line {number}: must be a JSON object, is {line[:60]!r}")
+    return row
 
 
 def cut_torn_line(path: Path) -> int:

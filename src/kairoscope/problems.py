@@ -1,0 +1,52 @@
+"""What a reader of an evaluation's figures has to know: `problems.json`. Pure."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from kairoscope.core import Record, Sample
+from kairoscope.data.rows import Problem
+
+AnySample = Sample[Any, Any]
+Row = dict[str, Any]
+
+
+def evaluation_problems(
+    records: Iterable[Record],
+    samples: Sequence[AnySample],
+    without_control: Sequence[AnySample],
+    data_problems: Sequence[Problem],
+) -> dict[str, Any]:
+    """`{"counts": {kind: how many}, "problems": [...]}`, one row a sample and kind.
+
+    Kinds: `unreadable clip` and `unparsed answer` (with the number of `trials`), `no gold answer`,
+    `no wrong-video control` for `without_control`, and `label row` for rows that made no sample.
+    """
+    rows = [_row(s, "no gold answer", "it is not scored") for s in samples if s.gold is None]
+    alone = "no clip of the same scenario and another group"
+    rows += [_row(sample, "no wrong-video control", alone) for sample in without_control]
+    rows += _unread(records)
+    rows.sort(key=lambda row: (row["kind"], row["sample_id"]))
+    rows += [{"kind": "label row", "where": p.where, "reason": p.what} for p in data_problems]
+    counts = Counter(row["kind"] for row in rows)
+    return {"counts": dict(counts), "problems": rows}
+
+
+def _row(sample: AnySample, kind: str, reason: str) -> Row:
+    return {"sample_id": sample.id, "kind": kind, "reason": reason}
+
+
+def _unread(records: Iterable[Record]) -> list[Row]:
+    found: dict[str, Row] = {}
+    for record in records:
+        if record.unparsed is not None:
+            kind = "unreadable clip" if record.failed else "unparsed answer"
+            row: Row = {
+                "sample_id": record.sample_id,
+                "video": record.video,
+                "kind": kind,
+                "reason": record.unparsed,
+                "trials": 0,
+            }
+            found.setdefault(record.sample_id, row)["trials"] += 1
+    return list(found.values())
