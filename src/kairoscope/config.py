@@ -35,6 +35,9 @@ class SFTConfig:
     epsilon: float = 1e-8
     max_grad_norm: float = 1.0
     dtype: Literal["float32", "bfloat16"] = "float32"
+    """What is computed in; weights and optimiser stay in float32."""
+    save_dtype: Literal["float32", "bfloat16", "float16"] = "float32"
+    """Of the weights in the best checkpoint."""
     lora: LoraConfig | None = None
     freeze_vision: bool = False
     freeze_language: bool = False

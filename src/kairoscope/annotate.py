@@ -1,0 +1,241 @@
+"""Videos -> boundaries of the events that a task names, each with a confidence.
+
+    clips.jsonl         one row a clip as soon as it is done: events, distributions, or the problem
+    boundaries.jsonl    one row an event, written from it
+    boundaries.csv      the same for spreadsheets
+
+A clip that cannot be read is a row with its reason; it never ends the run.
+"""
+
+import csv
+import io
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from kairoscope.core import (
+    Completion,
+    Decoding,
+    Failed,
+    FramePolicy,
+    Model,
+    Posterior,
+    Request,
+    Sampling,
+    Task,
+    Unparsed,
+    UnreadableClip,
+)
+from kairoscope.events import Event, Query, aligned, starts_s
+from kairoscope.posteriors import confidence, quantile_s
+from kairoscope.runs import Run
+from kairoscope.storage import canonical_json, write_text_atomic
+from kairoscope.video.clip import frame_times
+
+COLUMNS = (
+    "clip",
+    "event",
+    "start_s",
+    "end_s",
+    "start_frame",
+    "end_frame",
+    "confidence",
+    "flags",
+)
+LOW_CONFIDENCE = 0.5
+INTERVAL = (0.1, 0.9)
+"""Quantiles of the reported interval: the boundary lies inside with probability 0.8."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tally:
+    """What became of the clips of a run."""
+
+    num_clips: int
+    num_events: int
+    num_flagged: int
+    problems: tuple[tuple[str, str], ...]
+    """(clip, reason) of every clip without boundaries."""
+
+
+def annotate(
+    model: Model,
+    task: Task[Query, tuple[Event, ...]],
+    clips: Sequence[tuple[str, Path]],
+    query: Query,
+    *,
+    policy: FramePolicy,
+    decoding: Decoding,
+    run: Run,
+    on_progress: Callable[[int, int], None] | None = None,
+) -> Tally:
+    """Find the events of `query` in every clip; clips already in the run are not asked again.
+
+    Args:
+        model: any engine.
+        task: prompt, grammar and parser.
+        clips: (name, path) of each; names are unique.
+        query: event names in order.
+        policy: frames that the model sees.
+        decoding: `posterior` gives confidences; `free` and `constrained` none.
+        run: where rows go.
+        on_progress: called with (clips done, clips in all).
+    """
+    done = {key[0] for key in run.done_keys("clips", ("clip",))}
+    paths = {name: path for name, path in clips if name not in done}
+    finished = len(clips) - len(paths)
+    requests = (
+        Request(
+            id=name,
+            video=path,
+            prompt=task.prompt(query),
+            policy=policy,
+            template=partial(task.template, query),
+        )
+        for name, path in paths.items()
+    )
+    for name, answer in model.answer(requests, Sampling(), decoding):
+        run.append("clips", clip_row(task, query, name, paths[name], answer))
+        finished += 1
+        if on_progress is not None:
+            on_progress(finished, len(clips))
+    return write_boundaries(run, [name for name, _ in clips])
+
+
+def clip_row(
+    task: Task[Query, tuple[Event, ...]],
+    query: Query,
+    name: str,
+    path: Path,
+    answer: tuple[Completion, ...] | Failed,
+) -> dict[str, Any]:
+    """What is kept of one clip."""
+    row: dict[str, Any] = {"clip": name, "video": str(path), "events": [], "problem": None}
+    if isinstance(answer, Failed):
+        return row | {"problem": answer.reason}
+    completion = answer[0]
+    row |= {"text": completion.text, "seconds": completion.seconds}
+    try:
+        times_s = frame_times(path)
+    except UnreadableClip as error:
+        return row | {"problem": str(error)}
+    row |= {"duration_s": times_s[-1], "num_frames": len(times_s)}
+    parsed = task.parse(query, completion.text)
+    if isinstance(parsed, Unparsed):
+        return row | {"problem": f"the answer could not be read: {parsed.reason}"}
+    posteriors = {posterior.slot: posterior for posterior in completion.posteriors}
+    row["events"] = _events(query, parsed, posteriors, times_s)
+    row["posteriors"] = [
+        {
+            "slot": p.slot,
+            "choices": p.choices,
+            "probabilities": [round(x, 6) for x in p.probabilities],
+        }
+        for p in completion.posteriors
+    ]
+    return row
+
+
+def _events(
+    query: Query,
+    parsed: Sequence[Event],
+    posteriors: dict[str, Posterior],
+    times_s: Sequence[float],
+) -> list[dict[str, Any]]:
+    """Rows of the events that were found, in order, on the clip's own frames."""
+    places = aligned(parsed, query)
+    starts = iter(starts_s([event for event in places if event is not None]))
+    rows: list[dict[str, Any]] = []
+    latest_s = 0.0
+    for number, (event_name, event) in enumerate(zip(query, places, strict=True), 1):
+        if event is None:
+            continue
+        start = _boundary(posteriors.get(f"start {number}"), next(starts))
+        end = _boundary(posteriors.get(f"end {number}"), event.end_s)
+        start_s = max(latest_s, min(start["moment_s"], end["moment_s"]))
+        end_s = max(start_s, end["moment_s"])
+        latest_s = start_s
+        start_frame, end_frame = _nearest(times_s, start_s), _nearest(times_s, end_s)
+        known = [b["confidence"] for b in (start, end) if b["confidence"] is not None]
+        row = {
+            "event": event_name,
+            "start_s": round(times_s[start_frame], 4),
+            "end_s": round(times_s[end_frame], 4),
+            "start_frame": start_frame,
+            "end_frame": end_frame,
+            "confidence": round(min(known), 4) if known else None,
+            "start_interval_s": start["interval_s"],
+            "end_interval_s": end["interval_s"],
+        }
+        rows.append(row | {"flags": _flags(row, len(times_s))})
+    return rows
+
+
+def _boundary(posterior: Posterior | None, written_s: float) -> dict[str, Any]:
+    """Moment, 80 % interval and confidence of one boundary."""
+    if posterior is None:
+        return {"moment_s": written_s, "interval_s": None, "confidence": None}
+    times = [float(choice) for choice in posterior.choices]
+    moment_s = quantile_s(times, posterior.probabilities, 0.5)
+    low_s, high_s = (quantile_s(times, posterior.probabilities, q) for q in INTERVAL)
+    return {
+        "moment_s": moment_s,
+        "interval_s": [round(low_s, 3), round(high_s, 3)],
+        "confidence": confidence(times, posterior.probabilities, moment_s),
+    }
+
+
+def _nearest(times_s: Sequence[float], moment_s: float) -> int:
+    """Index of the frame nearest to a moment; the earlier of two equally near."""
+    return min(range(len(times_s)), key=lambda i: (abs(times_s[i] - moment_s), i))
+
+
+def _flags(row: dict[str, Any], num_frames: int) -> list[str]:
+    """Reasons for a person to look."""
+    flags = []
+    if row["confidence"] is not None and row["confidence"] < LOW_CONFIDENCE:
+        flags.append("low confidence")
+    if row["start_frame"] == row["end_frame"]:
+        flags.append("no length")
+    if row["end_frame"] == num_frames - 1:
+        flags.append("ends with the clip")
+    return flags
+
+
+def write_boundaries(run: Run, order: Sequence[str]) -> Tally:
+    """Write `boundaries.jsonl` and `.csv` from the finished clips, in the order of the source."""
+    rows = {row["clip"]: row for row in _slim_rows(run)}
+    lines: list[str] = []
+    table = io.StringIO()
+    writer = csv.DictWriter(table, COLUMNS, extrasaction="ignore", lineterminator="\n")
+    writer.writeheader()
+    num_events = num_flagged = 0
+    problems: list[tuple[str, str]] = []
+    for name in order:
+        row = rows.get(name)
+        if row is None:
+            continue
+        if row["problem"] is not None:
+            problems.append((name, row["problem"]))
+        for event in row["events"]:
+            lines.append(canonical_json({"clip": name, **event}) + "\n")
+            writer.writerow({"clip": name, **event, "flags": "; ".join(event["flags"])})
+            num_events += 1
+            num_flagged += bool(event["flags"])
+    write_text_atomic(run.path / "boundaries.jsonl", "".join(lines))
+    write_text_atomic(run.path / "boundaries.csv", table.getvalue())
+    run.write_json("problems.json", [{"clip": clip, "reason": why} for clip, why in problems])
+    return Tally(
+        num_clips=len(rows),
+        num_events=num_events,
+        num_flagged=num_flagged,
+        problems=tuple(problems),
+    )
+
+
+def _slim_rows(run: Run) -> Iterator[dict[str, Any]]:
+    """Rows of the finished clips without their distributions, which are most of the bytes."""
+    for row in run.rows("clips", ("clip",)):
+        yield {key: row[key] for key in ("clip", "events", "problem")}
