@@ -24,13 +24,21 @@ def numbered_picture(number: int, width: int, height: int) -> NDArray[np.uint8]:
     return picture.astype(np.uint8)
 
 
-def read_number(picture: Any) -> int:
-    """Undo `numbered_picture` for (H, W, 3), whatever codec lay between."""
-    bits = [
-        np.asarray(picture)[6:14, bit * BLOCK_PX + 3 : (bit + 1) * BLOCK_PX - 3].mean() > 127
-        for bit in range(BITS)
-    ]
-    return sum(int(bit) << place for place, bit in enumerate(bits))
+def read_number(picture: Any, size: tuple[int, int] | None = None) -> int:
+    """Undo `numbered_picture` for (H, W, 3), whatever codec lay between.
+
+    `size` (width, height): before a change of size.
+    """
+    pixels = np.asarray(picture)
+    width, height = size or (pixels.shape[1], pixels.shape[0])
+    across, down = pixels.shape[1] / width, pixels.shape[0] / height
+    rows = pixels[round(6 * down) : round(14 * down)]
+    number = 0
+    for bit in range(BITS):
+        left, right = bit * BLOCK_PX + 3, (bit + 1) * BLOCK_PX - 3
+        block = rows[:, round(left * across) : round(right * across)]
+        number |= int(block.mean() > 127) << bit
+    return number
 
 
 def write_clip(
