@@ -1,0 +1,122 @@
+"""The list of clips in a page: what `templates/clips.js` draws, as plain JSON values."""
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from kairoscope.report.svg import printable
+
+Cell = str | tuple[str, float | None] | tuple[str, float | None, str]
+"""Text; or text, the moment in s that it speaks of (or None), and a class."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lane:
+    """One row of a timeline."""
+
+    name: str
+    kind: str = ""
+    """``, `thin` (one of many trials) or `spread` (probabilities)."""
+    spans: Sequence[tuple[int, float, float, bool]] = ()
+    """(event's place, start s, end s, doubtful)."""
+    peaks: Sequence[tuple[int, float, float]] = ()
+    """(event's place, time s, probability)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tag:
+    """A mark on a clip by which the list can be filtered."""
+
+    words: str
+    kind: str = ""
+    """``, `good`, `warn` or `bad`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClipView:
+    """Everything the page shows about one clip."""
+
+    id: str
+    scenario: str
+    video: str | None
+    """Relative URL."""
+    duration_s: float
+    events: Sequence[str]
+    lanes: Sequence[Lane] = ()
+    columns: Sequence[str] = ()
+    rows: Sequence[tuple[int, *tuple[Cell, ...]]] = ()
+    """Event's place, then a cell a column after the first."""
+    texts: Sequence[tuple[str, str]] = ()
+    """(which trial, answer as written)."""
+    tags: Sequence[Tag] = ()
+    notes: Sequence[str] = ()
+    figure: str = ""
+    """The one number that stands in the clip's head."""
+    where: str = ""
+    sort: Mapping[str, float | None] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """One way to sort the list: by a key of `ClipView.sort`, or by `place`, as it came."""
+
+    name: str
+    key: str
+    descending: bool = False
+
+
+def clip_payload(
+    clips: Sequence[ClipView], orders: Sequence[Order], step_s: float
+) -> dict[str, Any]:
+    """What the page's script reads. `step_s` is how far an arrow key goes."""
+    statuses = sorted({tag.words for clip in clips for tag in clip.tags})
+    return {
+        "clips": [_clip(clip, place) for place, clip in enumerate(clips)],
+        "orders": [{"name": o.name, "key": o.key, "descending": o.descending} for o in orders],
+        "scenarios": sorted({clip.scenario for clip in clips}),
+        "statuses": statuses,
+        "step_s": round(step_s, 4),
+    }
+
+
+def _clip(clip: ClipView, place: int) -> dict[str, Any]:
+    found = " ".join([clip.id, clip.scenario, *clip.events]).lower()
+    return {
+        "id": printable(clip.id),
+        "place": place,
+        "scenario": clip.scenario,
+        "where": printable(clip.where),
+        "video": clip.video,
+        "duration_s": max(clip.duration_s, 0.01),
+        "events": [printable(name) for name in clip.events],
+        "lanes": [_lane(lane) for lane in clip.lanes],
+        "columns": list(clip.columns),
+        "rows": [list(row) for row in clip.rows],
+        "texts": [list(pair) for pair in clip.texts],
+        "tags": [{"words": tag.words, "kind": tag.kind} for tag in clip.tags],
+        "notes": list(clip.notes),
+        "figure": clip.figure,
+        "sort": dict(clip.sort),
+        "search": found,
+    }
+
+
+def _lane(lane: Lane) -> dict[str, Any]:
+    row: dict[str, Any] = {"name": lane.name, "kind": lane.kind}
+    if lane.spans:
+        row["spans"] = [[e, round(a, 3), round(b, 3), doubt] for e, a, b, doubt in lane.spans]
+    if lane.peaks:
+        row["peaks"] = [[e, round(t, 3), round(p, 3)] for e, t, p in lane.peaks]
+    return row
+
+
+def relative_url(video: str, run_folder: Path, page_folder: Path) -> str:
+    """URL of a clip, named as seen from its run's folder, for a page in another folder.
+
+    Relative, so that it holds when page and clips are moved together.
+    """
+    absolute = os.path.normpath(run_folder.resolve() / video)
+    return quote(os.fsencode(os.path.relpath(absolute, page_folder.resolve())))

@@ -1,0 +1,324 @@
+// The list of clips: sorted, filtered, twenty at a time; a click on a timeline seeks its video.
+// Every text goes in by textContent: names and answers come from files and models.
+"use strict";
+(() => {
+  const data = JSON.parse(document.getElementById("clips-data").textContent);
+  const PAGE = 20;
+  const list = document.getElementById("clips");
+  const controls = {
+    search: document.getElementById("search"), sort: document.getElementById("sort"),
+    scenario: document.getElementById("scenario"), status: document.getElementById("status"),
+  };
+  let shown = [];
+  let page = 0;
+  let watching = 0;
+
+  const make = (tag, className, text) => {
+    const node = document.createElement(tag);
+    if (className) node.className = className;
+    if (text !== undefined && text !== null) node.textContent = text;
+    return node;
+  };
+  const seconds = (t) => `${t.toFixed(2)} s`;
+
+  function select() {
+    const words = controls.search.value.trim().toLowerCase().split(/\s+/).filter(Boolean);
+    const scenario = controls.scenario.value;
+    const status = controls.status.value;
+    const order = data.orders[Number(controls.sort.value)];
+    shown = data.clips.filter((clip) =>
+      (!scenario || clip.scenario === scenario) &&
+      (!status || clip.tags.some((tag) => tag.words === status)) &&
+      words.every((word) => clip.search.includes(word)));
+    if (order.key !== "place") {
+      const value = (clip) => clip.sort[order.key];
+      const sign = order.descending ? -1 : 1;
+      shown.sort((a, b) => {
+        const [x, y] = [value(a), value(b)];
+        if (x === y) return a.place - b.place;
+        if (x === null) return 1;
+        if (y === null) return -1;
+        return x < y ? -sign : sign;
+      });
+    }
+    page = 0;
+    draw();
+  }
+
+  function draw() {
+    watching += 1;
+    list.replaceChildren(...shown.slice(page * PAGE, (page + 1) * PAGE).map(card));
+    const pages = Math.max(1, Math.ceil(shown.length / PAGE));
+    document.getElementById("count").textContent = `${shown.length} of ${data.clips.length} clips`;
+    document.getElementById("page").textContent = `page ${page + 1} of ${pages}`;
+    document.getElementById("previous").disabled = page === 0;
+    document.getElementById("next").disabled = page >= pages - 1;
+    document.getElementById("pager").hidden = pages === 1;
+  }
+
+  function turn(step) {
+    const pages = Math.max(1, Math.ceil(shown.length / PAGE));
+    const wanted = Math.min(pages - 1, Math.max(0, page + step));
+    if (wanted === page) return;
+    page = wanted;
+    draw();
+    document.getElementById("clips-title").scrollIntoView();
+  }
+
+  function card(clip) {
+    const node = make("article", "clip");
+    node.tabIndex = 0;
+    node.clip = clip;
+    node.setAttribute("aria-label", clip.id);
+    const head = make("header", "clip-head");
+    head.append(make("h3", "", clip.id));
+    if (clip.where) head.append(make("span", "where", clip.where));
+    for (const tag of clip.tags) head.append(make("span", `tag ${tag.kind}`, tag.words));
+    if (clip.figure) head.append(make("span", "main-figure", clip.figure));
+    const left = make("div");
+    const right = make("div");
+    node.append(head, left, right);
+    node.video = player(clip, left);
+    if (clip.lanes.length) {
+      const line = timeline(clip, node.video);
+      node.seek = line.seek;
+      right.append(line.node, table(clip, line.seek));
+    }
+    for (const note of clip.notes) right.append(make("p", "note", note));
+    if (clip.texts.length) node.append(answers(clip));
+    return node;
+  }
+
+  function player(clip, place) {
+    if (!clip.video) {
+      place.append(make("div", "no-video", "no clip to play"));
+      return null;
+    }
+    const video = make("video");
+    video.controls = true;
+    video.muted = true;
+    video.playsInline = true;
+    video.preload = "none";
+    video.src = clip.video;
+    video.addEventListener("error", () => {
+      const hint = make("div", "no-video", "The clip is not where it was, or this browser cannot play it.");
+      video.replaceWith(hint);
+    });
+    place.append(video);
+    firstPictures.observe(video);
+    return video;
+  }
+
+  // A clip in view may load its first picture, and no clip out of view loads anything.
+  const firstPictures = new IntersectionObserver((entries) => {
+    for (const entry of entries) {
+      if (!entry.isIntersecting) continue;
+      entry.target.preload = "metadata";
+      firstPictures.unobserve(entry.target);
+    }
+  });
+
+  function timeline(clip, video) {
+    const node = make("div", "timeline");
+    node.tabIndex = 0;
+    node.setAttribute("role", "slider");
+    node.setAttribute("aria-label", `time in ${clip.id}`);
+    node.setAttribute("aria-valuemin", "0");
+    node.setAttribute("aria-valuemax", String(clip.duration_s));
+    const percent = (t) => `${Math.min(100, Math.max(0, (100 * t) / clip.duration_s))}%`;
+    for (const lane of clip.lanes) node.append(track(lane, percent, clip));
+    node.append(axis(clip.duration_s, percent));
+    const head = make("div", "playhead");
+    head.hidden = true;
+    node.append(head);
+
+    let time = 0;
+    const show = (t) => {
+      time = t;
+      const inset = node.querySelector(".lane").offsetLeft;
+      const width = node.querySelector(".lane").offsetWidth;
+      head.hidden = false;
+      head.style.left = `${inset + (width * t) / clip.duration_s}px`;
+      head.dataset.time = seconds(t);
+      node.setAttribute("aria-valuenow", t.toFixed(2));
+      node.setAttribute("aria-valuetext", seconds(t));
+    };
+    const seek = (t) => {
+      const wanted = Math.min(clip.duration_s, Math.max(0, t));
+      show(wanted);
+      if (!video) return;
+      const go = () => { video.currentTime = Math.min(wanted, video.duration || wanted); };
+      if (video.readyState > 0) go();
+      else {
+        video.addEventListener("loadedmetadata", go, { once: true });
+        video.preload = "auto";
+        video.load();
+      }
+    };
+    seek.now = () => time;
+    const at = (event) => {
+      const box = node.querySelector(".lane").getBoundingClientRect();
+      return ((event.clientX - box.left) / box.width) * clip.duration_s;
+    };
+    node.addEventListener("pointerdown", (event) => {
+      if (event.button !== 0) return;
+      node.setPointerCapture(event.pointerId);
+      seek(at(event));
+    });
+    node.addEventListener("pointermove", (event) => {
+      if (event.buttons & 1 && node.hasPointerCapture(event.pointerId)) seek(at(event));
+    });
+    if (video) follow(video, show);
+    return { node, seek };
+  }
+
+  function follow(video, show) {
+    const mine = watching;
+    const tick = () => {
+      if (mine !== watching) return;
+      show(video.currentTime);
+      if (!video.paused && !video.ended) requestAnimationFrame(tick);
+    };
+    video.addEventListener("play", tick);
+    video.addEventListener("seeked", () => video.paused && show(video.currentTime));
+  }
+
+  function track(lane, percent, clip) {
+    const node = make("div", `lane ${lane.kind}`);
+    node.append(make("span", "lane-name", lane.name));
+    const most = Math.max(0.05, ...(lane.peaks || []).map((peak) => peak[2]));
+    for (const [event, t, share] of lane.peaks || []) {
+      const peak = make("span", `peak c${event % 8}`);
+      peak.style.left = percent(t);
+      peak.style.height = `${Math.max(6, (100 * share) / most)}%`;
+      peak.title = `${seconds(t)}: ${(100 * share).toFixed(0)} %`;
+      node.append(peak);
+    }
+    for (const [event, start, end, doubtful] of lane.spans || []) {
+      const span = make("span", `span c${event % 8}${doubtful ? " doubtful" : ""}`, String(event + 1));
+      span.style.left = percent(start);
+      span.style.right = `${100 - parseFloat(percent(end))}%`;
+      span.title = `${event + 1}  ${clip.events[event]}\n${seconds(start)} to ${seconds(end)}`;
+      node.append(span);
+    }
+    return node;
+  }
+
+  function axis(duration, percent) {
+    const node = make("div", "scale");
+    const rough = duration / 7;
+    const power = 10 ** Math.floor(Math.log10(rough));
+    const step = [1, 2, 5, 10].map((m) => m * power).find((s) => s >= rough);
+    const digits = step < 0.1 ? 2 : step < 1 ? 1 : 0;
+    for (let i = 0; i * step <= duration * 1.0001; i += 1) {
+      const tick = make("span", "", `${(i * step).toFixed(digits)}${i === 0 ? " s" : ""}`);
+      tick.style.left = percent(i * step);
+      node.append(tick);
+    }
+    return node;
+  }
+
+  // Rows of [event, cell, ...]; a cell is text, or [text, seconds, class] for a time to go to.
+  function table(clip, seek) {
+    const node = make("table");
+    const head = make("thead");
+    const names = make("tr");
+    clip.columns.forEach((name, i) => names.append(make("th", i ? "num" : "", name)));
+    head.append(names);
+    const body = make("tbody");
+    for (const [event, ...cells] of clip.rows) {
+      const row = make("tr");
+      const name = make("th");
+      name.append(make("span", `chip c${event % 8}`, String(event + 1)), clip.events[event]);
+      row.append(name);
+      for (const cell of cells) row.append(tableCell(cell, seek));
+      body.append(row);
+    }
+    node.append(head, body);
+    const scroll = make("div", "scroll");
+    scroll.append(node);
+    return scroll;
+  }
+
+  function tableCell(cell, seek) {
+    if (!Array.isArray(cell)) return make("td", "num", cell);
+    const [text, time, className] = cell;
+    const node = make("td", `num ${className || ""}`);
+    if (time === null || time === undefined) node.textContent = text;
+    else {
+      const button = make("button", "", text);
+      button.type = "button";
+      button.title = "show this moment";
+      button.addEventListener("click", () => seek(time));
+      node.append(button);
+    }
+    return node;
+  }
+
+  function answers(clip) {
+    const node = make("details");
+    node.append(make("summary", "", clip.texts.length > 1 ? `Answers as written (${clip.texts.length} trials)` : "Answer as written"));
+    for (const [name, text] of clip.texts) {
+      if (name) node.append(make("p", "note", name));
+      node.append(make("pre", "", text));
+    }
+    return node;
+  }
+
+  // --- keyboard ---------------------------------------------------------------------------
+
+  function move(step) {
+    const cards = [...list.children];
+    const here = cards.findIndex((node) => node.contains(document.activeElement));
+    const next = cards[here < 0 ? 0 : Math.min(cards.length - 1, Math.max(0, here + step))];
+    if (!next) return;
+    next.focus({ preventScroll: true });
+    next.scrollIntoView({ block: "center" });
+  }
+
+  function boundary(node, step) {
+    const times = node.clip.lanes.flatMap((lane) => (lane.spans || []).flatMap((s) => [s[1], s[2]]));
+    const now = node.seek.now();
+    const later = times.filter((t) => (step > 0 ? t > now + 1e-3 : t < now - 1e-3));
+    if (later.length) node.seek(step > 0 ? Math.min(...later) : Math.max(...later));
+  }
+
+  document.addEventListener("keydown", (event) => {
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    if (event.target.matches("input, select, textarea")) {
+      if (event.key === "Escape") event.target.blur();
+      return;
+    }
+    const node = document.activeElement && document.activeElement.closest(".clip");
+    const inVideo = event.target.tagName === "VIDEO";
+    const onButton = event.target.matches("button, summary");
+    const keys = {
+      "/": () => controls.search.focus(), "j": () => move(1), "k": () => move(-1),
+      "n": () => turn(1), "p": () => turn(-1),
+    };
+    if (node && node.seek && !inVideo) {
+      keys.ArrowRight = () => node.seek(node.seek.now() + (event.shiftKey ? 1 : data.step_s));
+      keys.ArrowLeft = () => node.seek(node.seek.now() - (event.shiftKey ? 1 : data.step_s));
+      keys["]"] = () => boundary(node, 1);
+      keys["["] = () => boundary(node, -1);
+    }
+    if (node && node.video && !inVideo && !onButton) {
+      keys[" "] = () => (node.video.paused ? node.video.play() : node.video.pause());
+    }
+    const action = keys[event.key];
+    if (!action) return;
+    event.preventDefault();
+    action();
+  });
+
+  data.orders.forEach((order, i) => controls.sort.append(new Option(order.name, String(i))));
+  controls.scenario.append(new Option("all", ""), ...data.scenarios.map((name) => new Option(name, name)));
+  controls.status.append(new Option("all", ""), ...data.statuses.map((name) => new Option(name, name)));
+  controls.scenario.parentElement.hidden = data.scenarios.length < 2;
+  controls.status.parentElement.hidden = data.statuses.length === 0;
+  controls.search.addEventListener("input", select);
+  for (const name of ["sort", "scenario", "status"]) controls[name].addEventListener("change", select);
+  document.getElementById("previous").addEventListener("click", () => turn(-1));
+  document.getElementById("next").addEventListener("click", () => turn(1));
+  select();
+})();
