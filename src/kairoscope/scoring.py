@@ -86,8 +86,9 @@ def read_predictions(path: Path) -> tuple[list[Prediction], list[Problem]]:
         except UserError as error:
             problems.append(Problem(where=f"{path}:{line}", what=str(error)))
     if not predictions:
-        reason = f"none of its {len(problems)} rows is valid; first: {problems[0]}"
-        raise UserError(f"{path}: nothing to score: {reason if problems else 'it is empty'}")
+        many = f"none of its {len(problems)} rows is valid; first: "
+        reason = many + str(problems[0]) if problems else "it is empty"
+        raise UserError(f"{path}: nothing to score: {reason}")
     return predictions, problems
 
 
