@@ -139,6 +139,14 @@ def read_policy(folder: Path) -> FramePolicy | None:
         raise UserError(f"{path}: not a frame policy: {error}") from error
 
 
+def read_settings(folder: Path, table: str) -> dict[str, Any]:
+    """A table of the settings that a checkpoint recommends for itself, empty where it has none."""
+    path = folder / POLICY_FILE
+    if not path.is_file():
+        return {}
+    return dict(json.loads(path.read_text()).get(table, {}))
+
+
 def save_checkpoint(
     network: Any,
     tokenizer: Any,

@@ -1,0 +1,214 @@
+"""A whole recipe in one run folder: evaluate, analyse, curate, train, evaluate again, report.
+
+    recipe.json                 what was asked: recipe, data, model, settings
+    benchmark.json              what the test clips are
+    zero_shot/ re_evaluation/   evaluation runs on the same test clips
+    analysis.json               gaps found in the zero-shot answers
+    curation.json               every training clip, kept or left out and why
+    sft/                        the training run and its best checkpoint
+    recipe.md recipe.html       the document, from the files above and nothing else
+
+Every stage can be run alone and again; a finished one is not repeated.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from kairoscope.config import EvalConfig, Recipe, SFTConfig
+from kairoscope.core import Sample, UserError
+from kairoscope.data.rows import Problem
+from kairoscope.data.split import split_by_group
+from kairoscope.recipes.stages import (
+    Progress,
+    curate_stage,
+    evaluate_stage,
+    load_data,
+    load_engine,
+    train_stage,
+)
+from kairoscope.report.analysis import write_analysis
+from kairoscope.report.recipe_document import write_recipe_document
+from kairoscope.runs import Run
+from kairoscope.storage import plain
+
+AnySample = Sample[Any, Any]
+STAGES = ("benchmark", "zero-shot", "analysis", "curation", "sft", "re-evaluation", "report")
+HELD_OUT_SHARE = 0.15
+TEST_SHARE = 0.3
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pipeline:
+    """Everything that the stages share."""
+
+    recipe: Recipe
+    model: str
+    data: Path
+    out: Path
+    evaluation: EvalConfig
+    sft: SFTConfig
+    frames: Mapping[str, Any]
+    device: str | None
+    on_progress: Progress
+
+    def config(self) -> dict[str, Any]:
+        """What makes two runs of the recipe the same one."""
+        return {
+            "recipe": self.recipe.name,
+            "title": self.recipe.title,
+            "task_version": self.recipe.task.version,
+            "success": self.recipe.success,
+            "targets": dict(self.recipe.targets),
+            "model": self.model,
+            "data": str(self.data.resolve()),
+            "evaluation": plain(self.evaluation),
+            "sft": plain(self.sft),
+            "frames": dict(self.frames),
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Splits:
+    """Training and test samples, and what is wrong with the rest."""
+
+    train: Sequence[AnySample]
+    test: Sequence[AnySample]
+    train_problems: Sequence[Problem]
+    test_problems: Sequence[Problem]
+    how: str
+    """Where the split comes from, in words."""
+
+
+def load_splits(data: Path) -> Splits:
+    """`train` and `test` in a data folder; without them, a split by group (30 % test).
+
+    Raises:
+        UserError: no data, or a group that is in both.
+    """
+    if (data / "train").exists() and (data / "test").exists():
+        train, train_problems = load_data(data / "train")
+        test, test_problems = load_data(data / "test")
+        shared = {sample.group for sample in train} & {sample.group for sample in test}
+        if shared:
+            raise UserError(f"{data}: train and test share groups, such as {min(shared)!r}")
+        how = "train and test are folders of their own"
+    else:
+        samples, problems = load_data(data)
+        train, test = split_by_group(samples, holdout=TEST_SHARE, seed=0)
+        train_problems, test_problems = problems, []
+        how = f"{TEST_SHARE:.0%} of the groups were set aside for the test (seed 0)"
+    return Splits(
+        train=train,
+        test=test,
+        train_problems=train_problems,
+        test_problems=test_problems,
+        how=how,
+    )
+
+
+def run_recipe(pipeline: Pipeline, stages: Sequence[str] = STAGES) -> Path:
+    """Run stages in order; returns the path of the HTML document (or of the run without one)."""
+    unknown = [stage for stage in stages if stage not in STAGES]
+    if unknown:
+        raise UserError(f"--stages {','.join(unknown)}: allowed: {', '.join(STAGES)}")
+    splits = load_splits(pipeline.data)
+    steps: dict[str, Callable[[Run], None]] = {
+        "benchmark": lambda run: run.write_json("benchmark.json", describe(splits)),
+        "zero-shot": lambda _: _evaluate(pipeline, splits, "zero_shot", pipeline.model),
+        "analysis": lambda _: _analyse(pipeline),
+        "curation": lambda run: _curate(pipeline, splits, run),
+        "sft": lambda run: _train(pipeline, splits, run),
+        "re-evaluation": lambda _: _evaluate(
+            pipeline, splits, "re_evaluation", str(pipeline.out / "sft" / "best")
+        ),
+    }
+    with Run.open(pipeline.out, kind="recipe", config=pipeline.config()) as run:
+        for stage in STAGES:
+            if stage in stages and stage in steps:
+                steps[stage](run)
+    if "report" not in stages:
+        return pipeline.out
+    return write_recipe_document(pipeline.out)
+
+
+def describe(splits: Splits) -> dict[str, Any]:
+    """What the benchmark is: clips, events and durations for each scenario of the test set."""
+    scenarios = sorted({sample.scenario for sample in splits.test})
+    rows = []
+    for scenario in scenarios:
+        samples = [sample for sample in splits.test if sample.scenario == scenario]
+        queries = Counter(sample.query for sample in samples)
+        durations = [s.duration_s for s in samples if s.duration_s is not None]
+        rows.append(
+            {
+                "scenario": scenario,
+                "n_clips": len(samples),
+                "n_groups": len({sample.group for sample in samples}),
+                "example_events": list(queries.most_common(1)[0][0]),
+                "shortest_s": min(durations, default=None),
+                "longest_s": max(durations, default=None),
+            }
+        )
+    return {
+        "n_train": len(splits.train),
+        "n_test": len(splits.test),
+        "split": splits.how,
+        "scenarios": rows,
+    }
+
+
+def _evaluate(pipeline: Pipeline, splits: Splits, name: str, model: str) -> None:
+    if name == "re_evaluation" and not Path(model).is_dir():
+        raise UserError(f"{model}: there is no trained checkpoint yet; run the stage sft first")
+    title = "zero-shot" if name == "zero_shot" else "after training"
+    evaluate_stage(
+        pipeline.recipe,
+        load_engine(model, device=pipeline.device),
+        splits.test,
+        out=pipeline.out / name,
+        config=pipeline.evaluation,
+        frames=pipeline.frames,
+        on_progress=lambda what, done, total: pipeline.on_progress(f"{title}: {what}", done, total),
+        problems=splits.test_problems,
+    )
+
+
+def _analyse(pipeline: Pipeline) -> None:
+    zero_shot = Run.read(pipeline.out / "zero_shot")
+    write_analysis(zero_shot, pipeline.out / "analysis.json", pipeline.recipe.targets)
+
+
+def _curate(pipeline: Pipeline, splits: Splits, run: Run) -> None:
+    curation = curate_stage(
+        splits.train,
+        splits.train_problems,
+        holdout=HELD_OUT_SHARE,
+        seed=pipeline.sft.seed,
+        on_progress=pipeline.on_progress,
+    )
+    run.write_json("curation.json", curation.manifest())
+
+
+def _train(pipeline: Pipeline, splits: Splits, run: Run) -> None:
+    manifest = run.read_json("curation.json")
+    if manifest is None:
+        raise UserError(f"{pipeline.out}: nothing is curated yet; run the stage curation first")
+    if run.read_json("sft/result.json") is not None:
+        return
+    split = {row["id"]: row["split"] for row in manifest["clips"]}
+    checksums = {row["id"]: row["sha256"] for row in manifest["clips"]}
+    train_stage(
+        pipeline.recipe,
+        model=pipeline.model,
+        train=[s for s in splits.train if split.get(s.id) == "train"],
+        held_out=[s for s in splits.train if split.get(s.id) == "held_out"],
+        data={"folder": str(pipeline.data.resolve()), "clips": checksums},
+        out=pipeline.out / "sft",
+        config=pipeline.sft,
+        frames=pipeline.frames,
+        device=pipeline.device,
+        on_progress=pipeline.on_progress,
+    )
