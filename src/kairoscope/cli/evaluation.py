@@ -8,12 +8,14 @@ import typer
 
 from kairoscope.cli.app import app, out
 from kairoscope.cli.options import (
+    ConfigOption,
     DataOption,
     DeviceOption,
     FramesOption,
     ModelOption,
     OutOption,
     RecipeArgument,
+    SetOption,
 )
 from kairoscope.cli.progress import bars
 
