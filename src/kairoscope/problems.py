@@ -1,6 +1,5 @@
 """What a reader of an evaluation's figures has to know: `problems.json`. Pure."""
 
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -16,8 +15,8 @@ def evaluation_problems(
     samples: Sequence[AnySample],
     without_control: Sequence[AnySample],
     data_problems: Sequence[Problem],
-) -> dict[str, Any]:
-    """`{"counts": {kind: how many}, "problems": [...]}`, one row a sample and kind.
+) -> list[Row]:
+    """One row a sample and kind, with its `reason`.
 
     Kinds: `unreadable clip` and `unparsed answer` (with the number of `trials`), `no gold answer`,
     `no wrong-video control` for `without_control`, and `label row` for rows that made no sample.
@@ -28,8 +27,7 @@ def evaluation_problems(
     rows += _unread(records)
     rows.sort(key=lambda row: (row["kind"], row["sample_id"]))
     rows += [{"kind": "label row", "where": p.where, "reason": p.what} for p in data_problems]
-    counts = Counter(row["kind"] for row in rows)
-    return {"counts": dict(counts), "problems": rows}
+    return rows
 
 
 def _row(sample: AnySample, kind: str, reason: str) -> Row:

@@ -141,8 +141,8 @@ def test_clips_that_fail_are_counted_at_their_worst_and_listed(tmp_path: Path) -
         s.id for s in samples if s is not samples[3]
     }
     problems = json.loads((tmp_path / "run" / "problems.json").read_text())
-    assert problems["counts"] == {"unreadable clip": 1, "unparsed answer": 1, "label row": 1}
-    kinds = {row["kind"]: row for row in problems["problems"]}
+    assert len(problems) == 3
+    kinds = {row["kind"]: row for row in problems}
     assert kinds["unreadable clip"]["sample_id"] == samples[3].id
     assert "no such file" in kinds["unreadable clip"]["reason"]
     assert kinds["unparsed answer"]["sample_id"] == samples[6].id
@@ -168,7 +168,7 @@ def test_samples_without_gold_are_listed_and_not_asked(tmp_path: Path) -> None:
     assert metrics["n_clips"] == 5
     assert blank.id not in model.asked
     problems = json.loads((tmp_path / "run" / "problems.json").read_text())
-    assert problems["counts"]["no gold answer"] == 1
+    assert [row["kind"] for row in problems] == ["no gold answer"]
     with pytest.raises(UserError, match="none of the 1 samples has a gold answer"):
         run_evaluation(tmp_path / "other", model, [blank])
 
