@@ -104,8 +104,7 @@ def _lanes(answers: Sequence[Answer]) -> list[Lane]:
     lanes = [Lane(name="truth", spans=truth)]
     for answer in answers:
         name = f"trial {answer.record.trial}" if many else "answer"
-        spans = [(e.place, *e.answer, not e.named) for e in answer.events if e.answer is not None]
-        lanes.append(Lane(name=name, kind="thin" if many else "", spans=spans))
+        lanes.append(Lane(name=name, kind="thin" if many else "", spans=spans_of(answer)))
     peaks = [
         (likely.place, time_s, share)
         for likely in answers[0].likely
@@ -113,6 +112,11 @@ def _lanes(answers: Sequence[Answer]) -> list[Lane]:
         if likely.is_end
     ]
     return [*lanes, Lane(name="likely ends", kind="spread", peaks=peaks)] if peaks else lanes
+
+
+def spans_of(answer: Answer) -> list[tuple[int, float, float, bool]]:
+    """What an answer draws on a lane; an event of another name is marked as doubtful."""
+    return [(e.place, *e.answer, not e.named) for e in answer.events if e.answer is not None]
 
 
 def _row(answers: Sequence[Answer], event: EventView) -> tuple[int, *tuple[Cell, ...]]:

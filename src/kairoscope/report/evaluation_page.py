@@ -278,14 +278,14 @@ def _step_s(answers: Mapping[str, Sequence[Answer]]) -> float:
 
 
 def _problems(run: Run) -> list[dict[str, str]]:
-    found = run.read_json("problems.json") or {"problems": []}
+    found: list[dict[str, Any]] = run.read_json("problems.json") or []
     return [
         {
             "kind": str(row["kind"]),
             "where": str(row.get("sample_id") or row.get("where") or ""),
             "reason": str(row["reason"]),
         }
-        for row in found["problems"]
+        for row in found
     ]
 
 

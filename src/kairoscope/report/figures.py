@@ -25,6 +25,8 @@ class FigureKind:
 
     path: str
     label: str
+    brief: str
+    """The label where there is little room."""
     suffix: str
     """Its unit as it follows the number: `%`, ` s`, or nothing for shares of 1."""
     better: Literal["lower", "higher"]
@@ -40,6 +42,7 @@ KINDS = (
     FigureKind(
         path="ends/all/mre_percent",
         label="Mean relative error of ends",
+        brief="Ends, relative",
         suffix="%",
         better="lower",
         score="ends.all.mre_percent",
@@ -51,6 +54,7 @@ KINDS = (
     FigureKind(
         path="ends/all/mae_s",
         label="Mean absolute error of ends",
+        brief="Ends, absolute",
         suffix=" s",
         better="lower",
         score="ends.all.mae_s",
@@ -62,6 +66,7 @@ KINDS = (
     FigureKind(
         path="starts/all/mae_s",
         label="Mean absolute error of starts",
+        brief="Starts, absolute",
         suffix=" s",
         better="lower",
         score="starts.all.mae_s",
@@ -71,6 +76,7 @@ KINDS = (
     FigureKind(
         path="tiou_mean",
         label="Temporal IoU",
+        brief="tIoU",
         suffix="",
         better="higher",
         score="tiou",
@@ -79,6 +85,7 @@ KINDS = (
     FigureKind(
         path="recall/0.5",
         label="Events with tIoU of 0.5 or more",
+        brief="tIoU at 0.5",
         suffix="",
         better="higher",
         score="recall.0.5",
@@ -87,6 +94,7 @@ KINDS = (
     FigureKind(
         path="recall/0.7",
         label="Events with tIoU of 0.7 or more",
+        brief="tIoU at 0.7",
         suffix="",
         better="higher",
         score="recall.0.7",
@@ -95,6 +103,7 @@ KINDS = (
     FigureKind(
         path="hit_rate",
         label="Ends within 30 % of their subtask",
+        brief="Ends within 30 %",
         suffix="",
         better="higher",
         score="hit",
@@ -103,6 +112,7 @@ KINDS = (
     FigureKind(
         path="events_found",
         label="Events found and named",
+        brief="Events named",
         suffix="",
         better="higher",
         score="found",
@@ -137,6 +147,11 @@ class Figure:
     def suffix(self) -> str:
         """Its unit as it follows the number."""
         return self.kind.suffix
+
+
+def step_unit(suffix: str) -> str:
+    """The unit of a difference: that of two percentages is points."""
+    return " points" if suffix == "%" else suffix
 
 
 def figures(metrics: Mapping[str, Any]) -> list[Figure]:
@@ -180,6 +195,6 @@ def _interval(metrics: Mapping[str, Any], path: str) -> Interval | None:
 
 def shown(number: float, unit: str = "", *, bare: bool = False) -> str:
     """A figure in the decimals of its unit: 9.8%, 0.194 s, 0.44. `bare` leaves the unit out."""
-    decimals = {"%": 1, " s": 3}.get(unit, 2)
+    decimals = {"%": 1, " points": 1, " s": 3}.get(unit, 2)
     words = f"{number:.{decimals}f}".replace("-", "−")
     return words if bare else f"{words}{unit}"

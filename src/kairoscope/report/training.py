@@ -1,0 +1,91 @@
+"""What a training run wrote, and its curves. Pure."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from kairoscope.core import UserError
+from kairoscope.report.curves import Series, curves
+from kairoscope.report.document import Plot
+from kairoscope.runs import Run
+
+STEP_KEY = ("kind", "step")
+HELD_OUT = (
+    ("mre_percent", "% relative error of ends"),
+    ("mae_s", "s absolute error of ends"),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainingLog:
+    """The rows of a run's `train.jsonl` by kind."""
+
+    config: Mapping[str, Any]
+    """`SFTConfig` as JSON, with what the run was about (`model`, `data`, ...) beside it."""
+    steps: Sequence[Mapping[str, Any]]
+    held_out: Sequence[Mapping[str, Any]]
+    checks: Sequence[Mapping[str, Any]]
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        """The `SFTConfig`."""
+        found: Mapping[str, Any] = self.config.get("sft", {})
+        return found
+
+    @property
+    def finished(self) -> bool:
+        """Whether the last step of the run was taken."""
+        return bool(self.steps) and self.steps[-1]["step"] >= self.steps[-1].get("of", 0)
+
+    @property
+    def seconds(self) -> float:
+        """Time spent in optimiser steps, over all sessions of the run."""
+        return sum(float(row.get("seconds", 0.0)) for row in self.steps)
+
+    def best(self, key: str = "mre_percent") -> Mapping[str, Any] | None:
+        """The held-out row with the lowest value; None where none was measured."""
+        known = [row for row in self.held_out if row.get(key) is not None]
+        return min(known, key=lambda row: (row[key], row["step"]), default=None)
+
+
+def read_training(run: Run) -> TrainingLog:
+    """The log of an SFT run; of two rows about one step (after a kill) the first counts."""
+    if run.kind != "sft":
+        raise UserError(f"{run.path}: holds a run of kind {run.kind!r}, not a training run")
+    rows = run.records("train", key=STEP_KEY)
+    by_kind = {
+        kind: sorted((r for r in rows if r["kind"] == kind), key=lambda r: r.get("step", 0))
+        for kind in ("step", "held_out", "check")
+    }
+    return TrainingLog(
+        config=run.config,
+        steps=by_kind["step"],
+        held_out=by_kind["held_out"],
+        checks=by_kind["check"],
+    )
+
+
+def training_plots(log: TrainingLog, targets: Mapping[str, float]) -> list[Plot]:
+    """Loss, held-out metric and learning rate over the steps, as far as they were written."""
+    plots = []
+    if log.steps:
+        loss = [(row["step"], row["loss"]) for row in log.steps]
+        series = [Series(label="answer", points=loss, smooth=len(loss) > 40)]
+        if any(row.get("dense_loss") for row in log.steps):
+            dense = [(row["step"], row["dense_loss"]) for row in log.steps]
+            series.append(Series(label="dense", points=dense, smooth=True, colour="other"))
+        markup = curves(series, title="Training loss", unit="loss, nats a token")
+        plots.append(Plot("training_loss", markup, "Training loss"))
+    for key, unit in HELD_OUT:
+        points = [(r["step"], r[key]) for r in log.held_out if r.get(key) is not None]
+        if points:
+            line = Series(label="held out", points=points, marks=True, colour="model")
+            markup = curves([line], title="Held-out metric", unit=unit, aim=targets.get(key))
+            plots.append(Plot(f"held_out_{key}", markup, "The task's metric on held-out clips"))
+            break
+    if log.steps:
+        rates = [(row["step"], row["learning_rate"]) for row in log.steps]
+        line = Series(label="learning rate", points=rates, colour="ink")
+        markup = curves([line], title="Learning rate", unit="learning rate")
+        plots.append(Plot("learning_rate", markup, "Learning rate"))
+    return plots
