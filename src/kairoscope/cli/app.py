@@ -38,7 +38,7 @@ def _options(
 
 def main() -> None:
     """Run a command; what the user can put right is one message, never a traceback."""
-    from kairoscope.cli import annotation, evaluation, training, video, world  # noqa: F401
+    from kairoscope.cli import annotation, doctor, evaluation, training, video, world  # noqa: F401
 
     try:
         app()
