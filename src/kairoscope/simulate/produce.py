@@ -3,8 +3,12 @@
 import json
 import multiprocessing
 import os
+import threading
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -12,13 +16,21 @@ import numpy as np
 
 from kairoscope.core import UserError
 from kairoscope.simulate.families import Plan, draw_plan
-from kairoscope.simulate.render import Canvas, load_mujoco, write_mp4
+from kairoscope.simulate.render import Canvas, encode_mp4, load_mujoco
 from kairoscope.simulate.scene import Look, draw_look, scene_xml
 from kairoscope.simulate.simulator import Episode, Simulator, simulate
 from kairoscope.simulate.vocabulary import COLOURS, FAMILIES, FAMILIES_SEEN
+from kairoscope.storage import (
+    plain,
+    read_json,
+    storage_error,
+    take_lock,
+    write_json_atomic,
+    write_text_atomic,
+)
 
 WORLD_VERSION: Final = 2
-"""Raised whenever the same seed would give other clips or labels."""
+"""Raised whenever the same seed would show other things or label them otherwise."""
 DURATION_S: Final = (3.0, 12.0)
 """Shortest and longest clip."""
 _SETTINGS, _LABELS, _ROWS, _CLIPS = "simulate.json", "labels.jsonl", ".rows", "clips"
@@ -115,17 +127,20 @@ def generate(
     or a headless OpenGL library is missing.
     """
     settings = _checked(num_clips, seed, tuple(families), size_px, fps, workers)
-    (out / _CLIPS).mkdir(parents=True, exist_ok=True)
-    (out / _ROWS).mkdir(exist_ok=True)
-    _claim(out, settings)
-    missing = [i for i in range(num_clips) if not _is_done(out, settings, i)]
-    done = num_clips - len(missing)
-    for _ in _produce(out, settings, missing, workers):
-        done += 1
-        if on_progress is not None:
-            on_progress(done, num_clips)
-    rows = [_row_path(out, i).read_text("utf-8") for i in range(num_clips)]
-    _write_atomic(out / _LABELS, "".join(rows))
+    lock = _claim(out, settings)
+    try:
+        missing = [i for i in range(num_clips) if not _is_done(out, settings, i)]
+        done = num_clips - len(missing)
+        for _ in _produce(out, settings, missing, workers):
+            done += 1
+            if on_progress is not None:
+                on_progress(done, num_clips)
+        rows = [_row_path(out, i).read_text("utf-8") for i in range(num_clips)]
+        write_text_atomic(out / _LABELS, "".join(rows))
+        for torn in [*(out / _CLIPS).glob(".*.part"), *(out / _ROWS).glob(".*.tmp")]:
+            torn.unlink()
+    finally:
+        os.close(lock)
 
 
 def _checked(
@@ -146,18 +161,26 @@ def _checked(
     return Settings(seed=seed, families=families, size_px=size_px, fps=float(fps))
 
 
-def _claim(out: Path, settings: Settings) -> None:
-    """Write the settings into the folder, or make sure that they are those already there."""
+def _claim(out: Path, settings: Settings) -> int:
+    """Lock the folder and settle its settings: write them, or make sure that they are the same."""
+    try:
+        (out / _CLIPS).mkdir(parents=True, exist_ok=True)
+        (out / _ROWS).mkdir(exist_ok=True)
+        lock = take_lock(out)
+    except OSError as error:
+        raise storage_error(error, out / _SETTINGS) from error
     path = out / _SETTINGS
-    wanted = json.loads(json.dumps(asdict(settings)))
+    wanted = plain(settings)
     if not path.exists():
-        _write_atomic(path, json.dumps(wanted, indent=1) + "\n")
-        return
-    present = json.loads(path.read_text("utf-8"))
-    different = [k for k in wanted if wanted[k] != present.get(k)]
+        write_json_atomic(path, wanted)
+        return lock
+    present = read_json(path)
+    different = [key for key in wanted if wanted[key] != present.get(key)]
     if different:
+        os.close(lock)
         was = ", ".join(f"{k}={present.get(k)!r} (now {wanted[k]!r})" for k in different)
         raise UserError(f"{out} holds clips made with {was}; choose another folder")
+    return lock
 
 
 def _is_done(out: Path, settings: Settings, index: int) -> bool:
@@ -165,63 +188,74 @@ def _is_done(out: Path, settings: Settings, index: int) -> bool:
     return clip.exists() and _row_path(out, index).exists()
 
 
-def _produce(out: Path, settings: Settings, missing: Sequence[int], workers: int) -> Iterator[int]:
-    """Make the missing clips; yields an index as each is finished."""
+def _produce(out: Path, settings: Settings, missing: Sequence[int], workers: int) -> Iterator[None]:
+    """Make the missing clips; yields as each is finished."""
+    mujoco = load_mujoco()  # here first: what is missing is reported once, not by every worker
     if workers == 1 or len(missing) < 2:
-        worker = _Worker(out, settings)
+        canvas = Canvas(mujoco, settings.size_px)
         try:
             for index in missing:
-                yield worker.make(index)
+                _make(out, settings, mujoco, canvas, index)
+                yield
         finally:
-            worker.close()
+            canvas.close()
         return
-    load_mujoco()  # a missing library is reported here, once, not from every worker
-    context = multiprocessing.get_context("spawn")
-    with context.Pool(min(workers, len(missing)), _start_worker, (out, settings)) as pool:
-        yield from pool.imap_unordered(_work, missing, chunksize=1)
+    pool = ProcessPoolExecutor(
+        min(workers, len(missing)),
+        multiprocessing.get_context("spawn"),
+        initializer=_start_worker,
+    )
+    try:
+        for job in as_completed([pool.submit(_work, out, settings, i) for i in missing]):
+            yield job.result()
+    except BrokenProcessPool as error:
+        raise UserError(
+            f"{out}: a worker process died, perhaps for lack of memory; run the same command "
+            "again, with fewer workers"
+        ) from error
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
-class _Worker:
-    """Makes clips in this process, with one OpenGL context for all of them."""
-
-    def __init__(self, out: Path, settings: Settings):
-        self._out, self._settings = out, settings
-        self._mujoco = load_mujoco()
-        self._canvas = Canvas(self._mujoco, settings.size_px)
-
-    def close(self) -> None:
-        self._canvas.close()
-
-    def make(self, index: int) -> int:
-        settings, stem = self._settings, self._settings.stem(index)
-        take = draw_take(self._mujoco, settings, index)
-        part = self._out / _CLIPS / f".{stem}.{os.getpid()}.part"
-        frames = self._canvas.frames(take.model, take.data, take.episode.qpos_TQ, take.look)
-        write_mp4(part, frames, size_px=settings.size_px, fps=settings.fps)
-        part.replace(self._out / _CLIPS / f"{stem}.mp4")
-        row = json.dumps(label_row(settings, index, take))
-        _write_atomic(_row_path(self._out, index), row + "\n")
-        return index
+def _make(out: Path, settings: Settings, mujoco: Any, canvas: Canvas, index: int) -> None:
+    """Write one clip, then its row: a clip whose row is there is complete."""
+    take = draw_take(mujoco, settings, index)
+    frames = canvas.frames(take.model, take.data, take.episode.qpos_TQ, take.look)
+    clip = out / _CLIPS / f"{settings.stem(index)}.mp4"
+    part = clip.with_name(f".{clip.name}.{os.getpid()}.part")
+    data = encode_mp4(frames, size_px=settings.size_px, fps=settings.fps)
+    try:
+        part.write_bytes(data)
+        part.replace(clip)
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        raise storage_error(error, clip) from error
+    row = json.dumps(label_row(settings, index, take))
+    write_text_atomic(_row_path(out, index), row + "\n")
 
 
-_worker: _Worker | None = None
+def _start_worker() -> None:
+    """End with the parent, also when it is killed."""
+
+    def watch() -> None:
+        parent = multiprocessing.parent_process()
+        assert parent is not None
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
-def _start_worker(out: Path, settings: Settings) -> None:
-    global _worker
-    _worker = _Worker(out, settings)
+@cache
+def _worker_canvas(size_px: int) -> tuple[Any, Canvas]:
+    """This worker's mujoco and its one OpenGL context."""
+    mujoco = load_mujoco()
+    return mujoco, Canvas(mujoco, size_px)
 
 
-def _work(index: int) -> int:
-    assert _worker is not None
-    return _worker.make(index)
+def _work(out: Path, settings: Settings, index: int) -> None:
+    _make(out, settings, *_worker_canvas(settings.size_px), index)
 
 
 def _row_path(out: Path, index: int) -> Path:
     return out / _ROWS / f"{index:05d}.json"
-
-
-def _write_atomic(path: Path, text: str) -> None:
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    part.write_text(text, "utf-8")
-    part.replace(path)
