@@ -1,7 +1,8 @@
 """Where the frames of a video stream are, from its packets, without decoding."""
 
+import itertools
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -28,7 +29,7 @@ class PacketIndex:
     restarts: tuple[int, ...]
     """Positions in `order` at which decoding can start afresh: nothing later needs anything earlier."""
     end: int
-    """Tick at which the last frame ends, or its presentation tick where its length is not stored."""
+    """Tick at which the last frame ends, as far as the container tells."""
     time_base: Fraction
 
 
@@ -48,9 +49,8 @@ def index_packets(container: av.container.InputContainer, stream: VideoStream) -
     hidden = stream.codec_context.name.endswith("vp8")
     order: list[int | None] = []
     decoded: list[int] = []
-    shown: list[int] = []
+    shown: dict[int, int] = {}  # tick -> duration
     restarts: list[int] = []
-    end = 0
     try:
         for packet in container.demux(stream):
             if not packet.size:
@@ -63,12 +63,12 @@ def index_packets(container: av.container.InputContainer, stream: VideoStream) -
             if packet.is_discard or (hidden and not bytes(packet)[0] & 0x10):
                 continue
             tick = packet.pts if packet.pts is not None else decoded[-1]
-            shown.append(tick)
-            end = max(end, tick + (packet.duration or 0))
+            shown[tick] = packet.duration or 0
             if packet.is_corrupt:
                 raise BrokenOff(_span_s(shown, time_base), "the file ends within a frame")
     except (av.FFmpegError, OSError) as error:
         raise BrokenOff(_span_s(shown, time_base), str(error)) from error
+    end = _end(shown)
     declared_s = _declared_end_s(stream)
     if declared_s is not None and float(end * time_base) < declared_s - _SLACK_S - declared_s / 100:
         raise BrokenOff(_span_s(shown, time_base), f"its header speaks of {declared_s:.2f} s")
@@ -88,8 +88,23 @@ def index_packets(container: av.container.InputContainer, stream: VideoStream) -
     )
 
 
-def _span_s(ticks: list[int], time_base: Fraction) -> float | None:
+def _span_s(ticks: Collection[int], time_base: Fraction) -> float | None:
     return float((max(ticks) - min(ticks)) * time_base) if ticks else None
+
+
+def _end(shown: Mapping[int, int]) -> int:
+    """When the last frame ends, from ticks -> durations in the order of decoding.
+
+    MP4 stores the gaps between decoding times. Where the order of decoding is not that of display,
+    they say nothing about single frames, and the usual gap is taken for the last frame.
+    """
+    ticks = sorted(shown)
+    if not ticks:
+        return 0
+    if ticks == list(shown) or len(ticks) == 1:
+        return ticks[-1] + shown[ticks[-1]]
+    gaps = sorted(later - earlier for earlier, later in itertools.pairwise(ticks))
+    return ticks[-1] + gaps[len(gaps) // 2]
 
 
 def _declared_end_s(stream: VideoStream) -> float | None:

@@ -4,6 +4,7 @@ Stamping frames as they are loaded (`frames.load_frames`) is faster and lossless
 and for engines that decode by themselves.
 """
 
+import contextlib
 import errno
 import heapq
 from collections.abc import Callable, Iterator, Mapping
@@ -100,7 +101,8 @@ def stamp_file(
     except av.FFmpegError as error:
         raise UserError(f"{source}: cannot be encoded ({error.strerror})") from error
     finally:
-        part.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # what went wrong before is what the user has to hear
+            part.unlink()
     return _report(clip, target, overlay, skipped=False)
 
 

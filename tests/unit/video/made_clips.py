@@ -56,8 +56,12 @@ def write_clip(
     audio: str | None = None,
     shift: int = 0,
     muxing: dict[str, str] | None = None,
+    plain: bool = False,
 ) -> Path:
-    """Encode numbered frames at the given ticks; `shift` moves video packets in time."""
+    """Encode numbered frames at the given ticks; `shift` moves video packets in time.
+
+    `plain`: frames of one colour, quickly made, where only numbers and sizes matter.
+    """
     ticks = list(range(num_frames)) if pts is None else list(pts)
     time_base = time_base or 1 / Fraction(fps)
     with av.open(str(path.absolute()), "w", container_options=muxing or {}) as output:
@@ -67,8 +71,10 @@ def write_clip(
         if rotation_deg:
             stream.set_display_rotation(rotation_deg)
         sound: Any = output.add_stream(audio, rate=16000) if audio else None
+        black = np.zeros((size[1], size[0], 3), np.uint8)
         for number, tick in enumerate(ticks):
-            frame = av.VideoFrame.from_ndarray(numbered_picture(number, *size), format="rgb24")
+            picture = black if plain else numbered_picture(number, *size)
+            frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
             frame.pts, frame.time_base = tick, time_base
             _mux(output, stream.encode(frame), shift)
         _mux(output, stream.encode(None), shift)

@@ -54,12 +54,12 @@ def test_glyphs_can_be_told_apart(digit_px: int) -> None:
             assert one == other or _distance(atlas, one, other) > 0.03
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=50)
 @given(
-    st.integers(28, 900),
-    st.integers(28, 900),
+    st.integers(28, 600),
+    st.integers(28, 600),
     st.sampled_from([0, 28, 56]),
-    st.floats(0.05, 0.5),
+    st.sampled_from([0.05, 0.12, 0.2, 0.5]),
     st.floats(0, 5000),
     st.floats(0, 1),
 )
