@@ -34,14 +34,14 @@ def curves(series: Sequence[Series], *, title: str, unit: str, aim: float | None
     body.append(text((across.start + across.stop) / 2, base + 34, "step", "tick", "middle"))
     for place, curve in enumerate(series):
         body += _curve(curve, across, up)
-        x = across.start + 8 + 130 * place
+        x = across.stop - 100 * (len(series) - place)
         if len(series) > 1:
             body.append(element("circle", cx=x, cy=14, r=4, class_=f"fill-{curve.colour}"))
             body.append(text(x + 8, 18, curve.label, "tick"))
     if aim is not None:
         body.append(line(across.start, up(aim), across.stop, up(aim), "aim"))
         body.append(text(across.stop, up(aim) - 5, f"target {short(aim)}", "aim", "end"))
-    body.append(text(4, 18 if len(series) == 1 else base + 34, unit, "tick"))
+    body.append(text(4, 18, unit, "tick"))
     return chart(width, height, body, title)
 
 

@@ -81,6 +81,27 @@ class Code:
 
 
 @dataclass(frozen=True, slots=True)
+class Card:
+    """One of the few figures that stand first."""
+
+    label: str
+    number: Number
+    note: str
+
+
+@dataclass(frozen=True, slots=True)
+class Cards:
+    """The few figures that stand first."""
+
+    cards: Sequence[Card]
+
+
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """Links to the headings of level 2."""
+
+
+@dataclass(frozen=True, slots=True)
 class Findings:
     """Computed statements with their evidence."""
 
@@ -95,7 +116,7 @@ class Link:
     url: str
 
 
-Block = Heading | Paragraph | Bullets | Table | Plot | Code | Findings | Link
+Block = Heading | Paragraph | Bullets | Table | Plot | Code | Cards | Contents | Findings | Link
 
 
 def write_document(blocks: Sequence[Block], folder: Path, name: str) -> tuple[Path, Path]:
@@ -116,10 +137,11 @@ def write_document(blocks: Sequence[Block], folder: Path, name: str) -> tuple[Pa
 
 def to_markdown(blocks: Sequence[Block]) -> str:
     """The document as Markdown (tables as GitHub has them, plots as `plots/<name>.svg`)."""
-    return "\n\n".join(_markdown(block) for block in blocks) + "\n"
+    parts = (_markdown(block) for block in blocks if not isinstance(block, Contents))
+    return "\n\n".join(parts) + "\n"
 
 
-def _markdown(block: Block) -> str:
+def _markdown(block: Block) -> str:  # noqa: C901
     match block:
         case Heading(level, text):
             return f"{'#' * level} {plain_markdown(text)}"
@@ -134,6 +156,11 @@ def _markdown(block: Block) -> str:
         case Code(text, language):
             fence = "`" * max(3, _longest_run(text) + 1)
             return f"{fence}{language}\n{printable(text)}\n{fence}"
+        case Cards(cards):
+            rows: list[list[Cell]] = [[card.label, card.number, card.note] for card in cards]
+            return _markdown_table(Table(("Figure", "Value", "Note"), rows))
+        case Contents():
+            return ""
         case Findings(findings):
             return "\n".join(
                 f"- **{f.severity}: {plain_markdown(f.title)}.** {plain_markdown(f.detail)}"
@@ -168,7 +195,7 @@ def _number_words(number: Number) -> str:
     return f"{sign}{shown(number.value, number.unit)}"
 
 
-_MARKS = re.compile(r"([\\`*_\[\]|])|(^\s*(?:[#+-]|\d+[.)])(?=\s))")
+_MARKS = re.compile(r"([\\`*\[\]|]|(?<!\w)_|_(?!\w))|(^\s*(?:[#+-]|\d+[.)])(?=\s))")
 
 
 def plain_markdown(text: str) -> str:
@@ -182,15 +209,41 @@ def plain_markdown(text: str) -> str:
 
 
 def to_html(blocks: Sequence[Block]) -> str:
-    """The document as one page. Its first block is the title."""
+    """The document as one page, called by its first heading of level 1."""
     title = next((b.text for b in blocks if isinstance(b, Heading) and b.level == 1), "Recipe")
-    sections = [
-        (anchor(block.text), block.text)
+    parts: list[Markup] = []
+    plots: list[Plot] = []
+    for block in blocks:
+        if isinstance(block, Plot):
+            plots.append(block)
+            continue
+        parts += _html_plots(plots)
+        plots = []
+        parts.append(_html_contents(blocks) if isinstance(block, Contents) else _html(block))
+    parts += _html_plots(plots)
+    return render_page("document.html.jinja", title=title, body=Markup("\n").join(parts))
+
+
+def _html_plots(plots: Sequence[Plot]) -> list[Markup]:
+    """Plots that follow each other stand side by side."""
+    if not plots:
+        return []
+    figures = Markup("").join(
+        Markup('<figure class="panel"><figcaption>{}</figcaption>{}</figure>').format(
+            printable(plot.caption), svg(plot.svg)
+        )
+        for plot in plots
+    )
+    return [Markup('<div class="panels">{}</div>').format(figures)]
+
+
+def _html_contents(blocks: Sequence[Block]) -> Markup:
+    links = Markup("").join(
+        Markup('<a href="#{}">{}</a>').format(anchor(block.text), block.text)
         for block in blocks
         if isinstance(block, Heading) and block.level == 2
-    ]
-    body = Markup("\n").join(_html(block) for block in blocks)
-    return render_page("document.html.jinja", title=title, sections=sections, body=body)
+    )
+    return Markup('<nav class="toc" aria-label="Contents">{}</nav>').format(links)
 
 
 def anchor(text: str) -> str:
@@ -209,9 +262,9 @@ def _html(block: Block) -> Markup:
             return Markup("<ul>{}</ul>").format(rows)
         case Table():
             return _html_table(block)
-        case Plot(_, markup, caption):
-            return Markup('<figure class="panel"><figcaption>{}</figcaption>{}</figure>').format(
-                caption, svg(markup)
+        case Cards(cards):
+            return Markup('<dl class="figures">{}</dl>').format(
+                Markup("").join(_html_card(card, first=i == 0) for i, card in enumerate(cards))
             )
         case Code(text, _):
             return Markup("<pre>{}</pre>").format(printable(text))
@@ -221,6 +274,17 @@ def _html(block: Block) -> Markup:
             )
         case Link(text, url):
             return Markup('<p><a href="{}">{}</a></p>').format(url, printable(text))
+        case _:
+            return Markup("")
+
+
+def _html_card(card: Card, *, first: bool) -> Markup:
+    return Markup('<div class="figure{}"><dt>{}</dt><dd>{}<p class="sub">{}</p></dd></div>').format(
+        " lead" if first else "",
+        card.label,
+        value(card.number.value, card.number.unit),
+        printable(card.note),
+    )
 
 
 def _html_finding(finding: Finding) -> Markup:

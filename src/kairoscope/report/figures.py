@@ -196,5 +196,6 @@ def _interval(metrics: Mapping[str, Any], path: str) -> Interval | None:
 def shown(number: float, unit: str = "", *, bare: bool = False) -> str:
     """A figure in the decimals of its unit: 9.8%, 0.194 s, 0.44. `bare` leaves the unit out."""
     decimals = {"%": 1, " points": 1, " s": 3}.get(unit, 2)
-    words = f"{number:.{decimals}f}".replace("-", "−")
+    # Adding 0 turns the -0.0 that a small negative number rounds to into 0.0.
+    words = f"{round(number, decimals) + 0.0:.{decimals}f}".replace("-", "−")
     return words if bare else f"{words}{unit}"

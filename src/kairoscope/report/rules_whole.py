@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 
-from kairoscope.report.figures import dig
+from kairoscope.report.figures import dig, shown
 from kairoscope.report.findings import Evidence, Evidences, Finding
 from kairoscope.report.svg import short
 
@@ -45,9 +45,7 @@ def skill(seen: Evidences) -> Finding | None:
     if value is None or prior is None:
         return None
     own = dig(seen.metrics, "ends/all/mre_percent") or 0.0
-    figures = (
-        f"The model errs by {short(own)}%, the prior by {short(prior)}%: skill {short(value, 2)}"
-    )
+    figures = f"The model errs by {short(own)}%, the prior by {short(prior)}%: skill {shown(value)}"
     evidence: Evidence = {"skill": value, "prior_mre_percent": prior, "mre_percent": own}
     if value <= 0:
         return Finding(

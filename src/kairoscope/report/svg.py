@@ -140,9 +140,12 @@ def standalone(svg: str) -> str:
 
 
 def short(value: float, digits: int = 3) -> str:
-    """A number as a label: about `digits` significant ones, no exponent, no trailing zeros."""
+    """A number as a label: about `digits` significant ones, no trailing zeros; 2e-5 if tiny."""
     if value == 0 or not math.isfinite(value):
         return "0" if value == 0 else str(value)
+    if abs(value) < 1e-3:
+        mantissa, exponent = f"{value:.{digits - 1}e}".split("e")
+        return f"{mantissa.rstrip('0').rstrip('.')}e{int(exponent)}"
     decimals = min(8, max(0, digits - 1 - math.floor(math.log10(abs(value)))))
     words = f"{value:.{decimals}f}"
     return words.rstrip("0").rstrip(".") if "." in words else words

@@ -1,0 +1,223 @@
+"""The document's step 6 and conclusion: before and after, examples, lessons."""
+
+from collections.abc import Sequence
+from statistics import median
+
+from kairoscope.core import Record
+from kairoscope.report.boundaries import EventView, event_views
+from kairoscope.report.curves import Lane, timeline
+from kairoscope.report.document import (
+    Block,
+    Bullets,
+    Cell,
+    Code,
+    Findings,
+    Heading,
+    Number,
+    Paragraph,
+    Plot,
+    Table,
+)
+from kairoscope.report.figures import HEADLINE, dig, shown, step_unit
+from kairoscope.report.lessons import lessons
+from kairoscope.report.plots import Bar, bars
+from kairoscope.report.recipe_evaluation import NOT_RUN, evaluation_blocks, first_records
+from kairoscope.report.recipe_run import Evaluated, RecipeRun
+
+VERDICTS = {"better": "better", "worse": "worse", "not shown": "no difference shown"}
+
+
+def re_evaluation_blocks(run: RecipeRun) -> list[Block]:
+    """Step 6: the same benchmark with the trained model, beside what it was before."""
+    blocks: list[Block] = [Heading(2, "Step 6: Re-evaluation")]
+    if run.re_evaluation is None:
+        return [*blocks, Paragraph(NOT_RUN)]
+    if run.zero_shot is not None and run.differences:
+        blocks += [
+            Heading(3, "Results Comparison"),
+            Paragraph(
+                "Differences are taken clip by clip over the clips that both evaluations have; "
+                "an interval that holds zero shows no difference."
+            ),
+            Table(_BEFORE_AFTER, _before_after(run), 1),
+            Plot("before_after", _before_after_plot(run), HEADLINE.label),
+            *_examples(run.zero_shot, run.re_evaluation),
+        ]
+    blocks += [
+        Heading(3, "After Training"),
+        *evaluation_blocks(run.re_evaluation, run, "re_evaluation"),
+    ]
+    return blocks
+
+
+_BEFORE_AFTER = ("Metric", "Baseline", "Post-trained", "Difference", "Prior", "Verdict")
+
+
+def _before_after(run: RecipeRun) -> list[list[Cell]]:
+    after = {} if run.re_evaluation is None else run.re_evaluation.by_score
+    rows: list[list[Cell]] = []
+    for step in run.differences:
+        unit = step.kind.suffix
+        prior = after[step.kind.score].prior if step.kind.score in after else None
+        rows.append(
+            [
+                step.kind.label,
+                Number(step.before, unit),
+                Number(step.after, unit),
+                Number(step.difference, step_unit(unit), step.interval, signed=True),
+                Number(prior, unit),
+                VERDICTS[step.verdict],
+            ]
+        )
+    ratios = [
+        None if found is None else dig(found.metrics, "wrong_video/mre_ratio")
+        for found in (run.zero_shot, run.re_evaluation)
+    ]
+    if any(ratio is not None for ratio in ratios):
+        cells: list[Cell] = [Number(ratio) for ratio in ratios]
+        rows.append(["Wrong video, times the error", *cells, "–", "–", "–"])
+    return rows
+
+
+def _before_after_plot(run: RecipeRun) -> str:
+    rows = []
+    pairs = (("Before", run.zero_shot, "prior"), ("After", run.re_evaluation, "model"))
+    for label, found, colour in pairs:
+        figure = None if found is None else found.by_score.get(HEADLINE.score)
+        if figure is not None:
+            rows.append(
+                Bar(
+                    label=label,
+                    value=figure.value,
+                    interval=figure.interval,
+                    colour=colour,
+                    note="%",
+                )
+            )
+            if label == "After" and figure.prior is not None:
+                rows.append(
+                    Bar(label="No-video prior", value=figure.prior, colour="other", note="%")
+                )
+    unit = f"% {HEADLINE.label.lower()}"
+    return bars(rows, title=HEADLINE.label, unit=unit, aim=run.targets.get("mre_percent"))
+
+
+def _examples(before: Evaluated, after: Evaluated) -> list[Block]:
+    """The clip that gained most, the one in the middle and the one that lost most."""
+    steps: list[tuple[float, str]] = []
+    for clip, old in before.scores.items():
+        new = after.scores.get(clip)
+        first = old.columns[HEADLINE.score]
+        second = None if new is None else new.columns[HEADLINE.score]
+        if first is not None and second is not None:
+            steps.append((second - first, clip))
+    if not steps:
+        return []
+    steps.sort()
+    chosen = {
+        "The clip that gained most": steps[0],
+        "The clip in the middle": steps[len(steps) // 2],
+        "The clip that lost most" if steps[-1][0] > 0 else "The clip that gained least": steps[-1],
+    }
+    old_records, new_records = first_records(before.records), first_records(after.records)
+    blocks: list[Block] = [Heading(3, "Qualitative Analysis")]
+    seen: set[str] = set()
+    for number, (title, (step, clip)) in enumerate(chosen.items(), 1):
+        if clip not in seen:
+            seen.add(clip)
+            example = _example(title, step, old_records[clip], new_records[clip])
+            blocks += [
+                Paragraph(example),
+                Plot(f"example_{number}", _lanes(old_records[clip], new_records[clip]), title),
+                *_texts(old_records[clip], new_records[clip]),
+            ]
+    return blocks
+
+
+def _example(title: str, step: float, before: Record, after: Record) -> str:
+    """What changed in one clip, in words."""
+    events = event_views(before)
+    names = ", ".join(f"{event.place + 1} {event.name}" for event in events)
+    old, new = _median_error_s(events), _median_error_s(event_views(after))
+    words = f"{title}: {before.sample_id} ({before.scenario}). Events: {names}."
+    if old is not None and new is not None:
+        words += f" Median error of its ends {old:.2f} s before, {new:.2f} s after."
+    return f"{words} Its mean relative error changed by {shown(step, ' points')}."
+
+
+def _median_error_s(events: Sequence[EventView]) -> float | None:
+    errors = [abs(event.end_error_s) for event in events if event.end_error_s is not None]
+    return median(errors) if errors else None
+
+
+def _lanes(before: Record, after: Record) -> str:
+    old, new = event_views(before), event_views(after)
+    truth = [(*event.gold, event.place) for event in old if event.gold is not None]
+    lanes = [Lane("truth", truth)]
+    for name, events in (("before", old), ("after", new)):
+        lanes.append(Lane(name, [(*e.answer, e.place) for e in events if e.answer is not None]))
+    ends = [end for lane in lanes for _, end, _ in lane.spans]
+    duration_s = max(before.duration_s, after.duration_s) or max(ends, default=1.0)
+    return timeline(lanes, duration_s, title=f"Timeline of {before.sample_id}")
+
+
+def _texts(before: Record, after: Record) -> list[Block]:
+    truth = "\n".join(
+        f"Event {event.place + 1}: <{event.gold[0]:.2f}> <{event.gold[1]:.2f}> {event.name}"
+        for event in event_views(before)
+        if event.gold is not None
+    )
+    return [
+        Paragraph("Before:"),
+        Code(_answer(before)),
+        Paragraph("After:"),
+        Code(_answer(after)),
+        Paragraph("Ground truth:"),
+        Code(truth),
+    ]
+
+
+def _answer(record: Record) -> str:
+    words = record.text.strip()
+    if record.failed or not words:
+        return record.unparsed or "(nothing was written)"
+    return words if len(words) <= 1500 else f"{words[:1500]} …"
+
+
+def conclusion_blocks(run: RecipeRun) -> list[Block]:
+    """What was reached, what was learnt and what is left, as far as it was measured."""
+    blocks: list[Block] = [Heading(2, "Conclusion")]
+    found = lessons(run)
+    reached = [finding for finding in found if finding.severity == "strength"]
+    others = [finding for finding in found if finding.severity != "strength"]
+    blocks.append(Heading(3, "Key Achievements"))
+    blocks.append(Findings(reached) if reached else Paragraph(_nothing_reached(run)))
+    blocks.append(Heading(3, "Lessons Learned"))
+    blocks.append(
+        Findings(others)
+        if others
+        else Paragraph("None of the rules over training and data found anything to warn of.")
+    )
+    if run.re_evaluation is not None:
+        gaps = [finding for finding in run.remaining if finding.severity != "strength"]
+        blocks.append(Heading(3, "What Is Left"))
+        blocks.append(
+            Findings(gaps) if gaps else Paragraph("The rules find no gap in the trained model.")
+        )
+    blocks += [
+        Heading(2, "Where Everything Is"),
+        Bullets(
+            [
+                "zero_shot and re_evaluation: records, metrics and the page of each evaluation",
+                "analysis.json and curation.json: the findings and every clip that was left out",
+                "sft: settings, log and checkpoints of the training",
+            ]
+        ),
+    ]
+    return blocks
+
+
+def _nothing_reached(run: RecipeRun) -> str:
+    if run.re_evaluation is None:
+        return "The model was not evaluated after training in this folder."
+    return "The rules over before and after found no achievement."

@@ -1,0 +1,197 @@
+"""The document's steps 4 and 5: data curation and post-training."""
+
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from statistics import fmean
+from typing import Any
+
+from kairoscope.report.document import Block, Cell, Code, Heading, Number, Paragraph, Table
+from kairoscope.report.figures import shown
+from kairoscope.report.recipe_evaluation import NOT_RUN, command_block
+from kairoscope.report.recipe_run import RecipeRun
+from kairoscope.report.svg import short
+from kairoscope.report.training import TrainingLog, training_plots
+from kairoscope.runs import Run
+
+SHOWN_DROPS = 20
+
+
+def curation_blocks(run: RecipeRun) -> list[Block]:
+    """Step 4: what went in, what was left out and why, and what the rest is like."""
+    blocks: list[Block] = [Heading(2, "Step 4: Data Curation")]
+    if run.curation is None:
+        return [*blocks, Paragraph(NOT_RUN)]
+    found = run.curation
+    blocks += [
+        Paragraph(
+            f"Of {found['n_in']} samples, {found['n_train']} are to train on, "
+            f"{found['n_held_out']} to choose the best checkpoint on, and "
+            f"{found['n_dropped']} were left out. {_separation(found['clips'])}"
+        ),
+        Table(("Samples", "Number"), _counts(found)),
+    ]
+    if found["drops"]:
+        rows = [[d["sample_id"], d["reason"], d["detail"]] for d in found["drops"][:SHOWN_DROPS]]
+        blocks += [
+            Heading(3, "Left Out"),
+            Table(("Sample", "Reason", "Detail"), rows, 3),
+        ]
+        if len(found["drops"]) > SHOWN_DROPS:
+            more = len(found["drops"]) - SHOWN_DROPS
+            blocks.append(Paragraph(f"{more} more are listed in curation.json."))
+    if found["clips"]:
+        blocks += [
+            Heading(3, "The Training Data"),
+            Table(("Property", "Value"), _properties(found["clips"]), 2),
+            Table(("Scenario", "Train", "Held out"), _scenarios(found["clips"])),
+        ]
+    return blocks
+
+
+def _separation(clips: Sequence[Mapping[str, Any]]) -> str:
+    """Whether a recording is on both sides, counted."""
+    groups = {
+        split: {clip["group"] for clip in clips if clip["split"] == split}
+        for split in ("train", "held_out")
+    }
+    shared = len(groups["train"] & groups["held_out"])
+    return f"{shared or 'No'} recording{'s are' if shared > 1 else ' is'} on both sides."
+
+
+def _counts(found: Mapping[str, Any]) -> list[list[Cell]]:
+    rows: list[list[Cell]] = [
+        ["given", str(found["n_in"])],
+        ["train", str(found["n_train"])],
+        ["held out", str(found["n_held_out"])],
+    ]
+    return rows + [[f"left out: {reason}", str(n)] for reason, n in found["dropped"].items()]
+
+
+def _properties(clips: Sequence[Mapping[str, Any]]) -> list[list[Cell]]:
+    durations = [float(clip["duration_s"]) for clip in clips]
+    rates = [clip["num_frames"] / clip["duration_s"] for clip in clips if clip["duration_s"] > 0]
+    sizes = Counter(f"{clip['width']} x {clip['height']}" for clip in clips)
+    codecs = Counter(str(clip["codec"]) for clip in clips)
+    return [
+        ["Input type", "video"],
+        ["Resolution", _most_common(sizes)],
+        ["Encoding", _most_common(codecs)],
+        [
+            "Length",
+            f"{short(fmean(durations))} s on average, {short(min(durations))} to "
+            f"{short(max(durations))} s, {short(sum(durations) / 60)} minutes in all",
+        ],
+        ["Frames a second", f"{short(min(rates))} to {short(max(rates))}" if rates else "–"],
+        ["Recordings", str(len({clip["group"] for clip in clips}))],
+    ]
+
+
+def _most_common(counts: Counter[str]) -> str:
+    words = ", ".join(f"{name} ({n})" for name, n in counts.most_common(4))
+    return words + (f" and {len(counts) - 4} more" if len(counts) > 4 else "")
+
+
+def _scenarios(clips: Sequence[Mapping[str, Any]]) -> list[list[Cell]]:
+    counts = Counter((str(clip["scenario"]), str(clip["split"])) for clip in clips)
+    names = sorted({name for name, _ in counts})
+    return [[name, str(counts[name, "train"]), str(counts[name, "held_out"])] for name in names]
+
+
+def training_blocks(run: RecipeRun) -> list[Block]:
+    """Step 5: how the model was trained, and how that went."""
+    blocks: list[Block] = [Heading(2, "Step 5: Post-Training")]
+    log = run.training
+    if log is None or run.training_run is None:
+        return [*blocks, Paragraph(NOT_RUN)]
+    return [*blocks, *log_blocks(run.training_run, log, run.targets)]
+
+
+def log_blocks(run: Run, log: TrainingLog, targets: Mapping[str, float]) -> list[Block]:
+    """Method, settings, command and course of a training run."""
+    environment = run.read_json("environment.json") or {}
+    blocks: list[Block] = [
+        Heading(3, "Methodology"),
+        Paragraph(_approach(log)),
+        Heading(3, "Training Configuration"),
+        Code(as_toml("sft", log.settings), "toml"),
+        Code(as_toml("frames", log.config.get("frames", {})), "toml"),
+        Heading(3, "Command"),
+        *command_block(environment),
+        Heading(3, "Monitoring"),
+        Paragraph(_course(log)),
+        *training_plots(log, targets),
+    ]
+    if log.held_out:
+        blocks.append(Table(("Step", "Relative error", "Absolute error", "tIoU"), _held_out(log)))
+    return blocks
+
+
+def _approach(log: TrainingLog) -> str:
+    settings = log.settings
+    lora = settings.get("lora")
+    what = (
+        "full fine-tuning"
+        if lora is None
+        else f"LoRA of rank {lora['rank']} and alpha {lora['alpha']}"
+    )
+    frozen = [
+        name
+        for name, key in (
+            ("the vision tower", "freeze_vision"),
+            ("the language model", "freeze_language"),
+        )
+        if settings.get(key)
+    ]
+    held = f", with {' and '.join(frozen)} frozen" if frozen else ""
+    kept = log.checks[-1]["kept"] if log.checks else None
+    samples = "" if kept is None else f" on {kept} samples"
+    return (
+        f"Supervised {what}{held}{samples}, starting from {log.config.get('model', 'a checkpoint')}. "
+        "The loss is taken on the answer alone; frames and prompts are those of the evaluation."
+    )
+
+
+def _course(log: TrainingLog) -> str:
+    """How many steps were taken, how fast, and which was best."""
+    if not log.steps:
+        return "No optimiser step was taken."
+    last = log.steps[-1]
+    of = last.get("of", last["step"])
+    words = [f"{last['step']} of {of} optimiser steps in {short(log.seconds / 60)} minutes"]
+    tokens = sum(row.get("tokens", 0) for row in log.steps)
+    if tokens and log.seconds > 0:
+        words.append(f"{short(tokens / log.seconds)} tokens a second")
+    words.append(
+        f"loss {short(log.steps[0]['loss'])} at the first step, {short(last['loss'])} at the last"
+    )
+    best = log.best()
+    if best is not None:
+        words.append(
+            f"best held-out relative error {shown(best['mre_percent'], '%')}, at step {best['step']}"
+        )
+    text = "; ".join(words) + "."
+    return text if log.finished else text + " The run is not finished."
+
+
+def _held_out(log: TrainingLog) -> list[list[Cell]]:
+    return [
+        [
+            str(row["step"]),
+            Number(row.get("mre_percent"), "%"),
+            Number(row.get("mae_s"), " s"),
+            Number(row.get("tiou")),
+        ]
+        for row in log.held_out
+    ]
+
+
+def as_toml(table: str, values: Mapping[str, Any]) -> str:
+    """Settings as the TOML file that gives them again; None, which TOML lacks, is left out."""
+    lines, tables = [f"[{table}]"], []
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            tables.append(as_toml(f"{table}.{key}", value))
+        elif value is not None:
+            lines.append(f"{key} = {json.dumps(value, ensure_ascii=False)}")
+    return "\n\n".join(["\n".join(lines), *tables])
