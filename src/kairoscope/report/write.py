@@ -51,7 +51,7 @@ def write_report(
         about = [("model", str(run.config.get("model", "")))]
         return write_annotation_page(run.path, title=title, about=about)
     if run.kind == "sft":
-        title = Heading(1, f"Training of {run.config.get('model', 'a checkpoint')}")
-        blocks = [title, *log_blocks(run, read_training(run), targets or {})]
+        heading = Heading(1, f"Training of {run.config.get('model', 'a checkpoint')}")
+        blocks = [heading, *log_blocks(run, read_training(run), targets or {})]
         return write_document(blocks, run.path, "training")[1]
     raise UserError(f"{run.path}: a run of kind {run.kind!r} has no report")
