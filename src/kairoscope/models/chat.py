@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 import torch
 
-from kairoscope.core import FramePolicy, Prompt
+from kairoscope.core import FramePolicy, Prompt, UserError
 from kairoscope.models.positions import Span, TextSpan, VideoSpan, mrope_positions, temporal_ids
 from kairoscope.video.patches import to_patches
 from kairoscope.video.sampling import PatchGeometry
@@ -76,6 +76,31 @@ def seconds_per_patch(times_s: tuple[float, ...], policy: FramePolicy, temporal:
     return temporal * (times_s[-1] - times_s[0]) / (len(times_s) - 1)
 
 
+class _Writer:
+    """Tokens, position spans and places of the vision tokens, as they are written."""
+
+    def __init__(self, encoder: Encoder, rows: int, columns: int) -> None:
+        self.encoder = encoder
+        self.rows, self.columns = rows, columns
+        self.pad = text_ids(encoder, VIDEO_PAD)
+        self.ids: list[int] = []
+        self.spans: list[Span] = []
+        self.starts: list[int] = []
+
+    def text(self, part: str) -> None:
+        token_ids = text_ids(self.encoder, part)
+        if self.pad[0] in token_ids:
+            raise UserError(f"the prompt holds {VIDEO_PAD}, which stands for the video itself")
+        self.ids.extend(token_ids)
+        self.spans.append(TextSpan(len(token_ids)))
+
+    def video(self, patch_ids: tuple[int, ...]) -> None:
+        for _ in patch_ids:
+            self.starts.append(len(self.ids))
+            self.ids.extend(self.pad * (self.rows * self.columns))
+        self.spans.append(VideoSpan(patch_ids, self.rows, self.columns))
+
+
 def encode(
     encoder: Encoder,
     prompt: Prompt,
@@ -87,7 +112,7 @@ def encode(
 
     Args:
         encoder: the checkpoint's tokenizer, family and patch geometry.
-        prompt: what is asked.
+        prompt: what is asked. Raises UserError where it holds the token that stands for video.
         pixels_THWC: uint8 frames, sides multiples of the patch unit.
         times_s: presentation time of each frame.
         policy: for the clock of the temporal positions.
@@ -96,56 +121,35 @@ def encode(
     num_frames, height, width, _ = pixels_THWC.shape
     num_patches = -(-num_frames // geometry.temporal)
     grid_thw = (num_patches, height // geometry.patch_px, width // geometry.patch_px)
-    rows, columns = grid_thw[1] // geometry.merge, grid_thw[2] // geometry.merge
-    head = (
-        f"<|im_start|>system\n{prompt.system}<|im_end|>\n<|im_start|>user\n"
-        f"{prompt.before}<|vision_start|>"
-    )
-    tail = f"<|vision_end|>{prompt.after}<|im_end|>\n<|im_start|>assistant\n"
-    pad = text_ids(encoder, VIDEO_PAD)
-    ids: list[int] = []
-    spans: list[Span] = []
-    starts: list[int] = []
-
-    def text(part: str) -> None:
-        token_ids = text_ids(encoder, part)
-        ids.extend(token_ids)
-        spans.append(TextSpan(len(token_ids)))
-
-    def video(patch_ids: tuple[int, ...]) -> None:
-        for _ in patch_ids:
-            starts.append(len(ids))
-            ids.extend(pad * (rows * columns))
-        spans.append(VideoSpan(patch_ids, rows, columns))
-
+    writer = _Writer(encoder, grid_thw[1] // geometry.merge, grid_thw[2] // geometry.merge)
+    head = f"<|im_start|>system\n{prompt.system}<|im_end|>\n<|im_start|>user\n{prompt.before}"
+    tail = f"{prompt.after}<|im_end|>\n<|im_start|>assistant\n"
     if encoder.family == "qwen2_5_vl":
-        text(head)
-        spacing = seconds_per_patch(times_s, policy, geometry.temporal)
-        video(
-            temporal_ids(
-                num_patches,
-                seconds_per_patch=spacing,
-                tokens_per_second=encoder.tokens_per_second,
-                clock_scale=policy.clock_scale,
-            )
+        patch_ids = temporal_ids(
+            num_patches,
+            seconds_per_patch=seconds_per_patch(times_s, policy, geometry.temporal),
+            tokens_per_second=encoder.tokens_per_second,
+            clock_scale=policy.clock_scale,
         )
-        text(tail)
+        writer.text(f"{head}<|vision_start|>")
+        writer.video(patch_ids)
+        writer.text(f"<|vision_end|>{tail}")
     else:
-        text(head.removesuffix("<|vision_start|>"))
+        between = head
         for k in range(num_patches):
             pair = times_s[k * geometry.temporal : (k + 1) * geometry.temporal]
-            text(f"<{sum(pair) / len(pair):.1f} seconds><|vision_start|>")
-            video((0,))
-            text("<|vision_end|>")
-        text(tail.removeprefix("<|vision_end|>"))
-    positions, next_position = mrope_positions(spans)
+            writer.text(f"{between}<{sum(pair) / len(pair):.1f} seconds><|vision_start|>")
+            writer.video((0,))
+            between = "<|vision_end|>"
+        writer.text(between + tail)
+    positions, next_position = mrope_positions(writer.spans)
     return Encoded(
-        token_ids=tuple(ids),
+        token_ids=tuple(writer.ids),
         positions_3L=positions,
         next_position=next_position,
         pixels_THWC=pixels_THWC,
         grid_thw=grid_thw,
-        num_vision_tokens=num_patches * rows * columns,
-        vision_starts=tuple(starts),
-        tokens_per_patch=rows * columns,
+        num_vision_tokens=num_patches * writer.rows * writer.columns,
+        vision_starts=tuple(writer.starts),
+        tokens_per_patch=writer.rows * writer.columns,
     )

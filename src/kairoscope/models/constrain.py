@@ -4,9 +4,10 @@ Every slot's distribution over its values follows exactly from the probabilities
 which one forward pass over all its nodes gives (see decode.py).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import groupby
 
 import torch
 
@@ -46,7 +47,13 @@ Piece = tuple[int, ...] | CompiledSlot
 
 @lru_cache(maxsize=512)
 def build_trie(ids: tuple[tuple[int, ...], ...]) -> Trie:
-    """Trie of distinct token sequences, none a prefix of another."""
+    """Trie of distinct token sequences.
+
+    Raises:
+        UserError: two are equal, one is empty or the beginning of another.
+    """
+    if len(set(ids)) < len(ids):
+        raise UserError("two values of a slot are written alike")
     allowed: dict[tuple[int, ...], set[int]] = {}
     for sequence in ids:
         for depth in range(len(sequence)):
@@ -79,22 +86,44 @@ def build_trie(ids: tuple[tuple[int, ...], ...]) -> Trie:
 
 
 def compile_template(template: Template, tokenize: Tokenize) -> tuple[Piece, ...]:
-    """Token pieces of a template, in order; neighbouring literals are joined.
+    """Token pieces of a template, in order.
+
+    Neighbouring literals become one text before they are cut into tokens, so that the tokens are
+    those of the whole answer, which training has seen.
 
     Raises:
-        UserError: a slot without values, or values that cannot be told apart.
+        UserError: a slot without values, values that cannot be told apart, or a slot that refers
+            to one which does not come before it or has other values.
     """
     pieces: list[Piece] = []
-    for part in template:
-        if isinstance(part, str):
-            if part:
-                pieces.append(tokenize(part))
+    slots: list[Slot] = []
+    for is_text, parts in groupby(template, key=lambda part: isinstance(part, str)):
+        if is_text:
+            literal = "".join(part for part in parts if isinstance(part, str))
+            if literal:
+                pieces.append(tokenize(literal))
             continue
-        if not part.choices:
-            raise UserError(f"slot {part.name!r} has no value to choose from")
-        ids = tuple(tokenize(choice) for choice in part.choices)
-        pieces.append(CompiledSlot(part, ids, build_trie(ids)))
+        for slot in parts:
+            assert isinstance(slot, Slot)
+            _check_slot(slot, slots)
+            slots.append(slot)
+            ids = tuple(tokenize(choice) for choice in slot.choices)
+            pieces.append(CompiledSlot(slot, ids, build_trie(ids)))
     return tuple(pieces)
+
+
+def _check_slot(slot: Slot, earlier: Sequence[Slot]) -> None:
+    if not slot.choices:
+        raise UserError(f"slot {slot.name!r} has no value to choose from")
+    if slot.not_before is None:
+        return
+    if not 0 <= slot.not_before < len(earlier):
+        raise UserError(f"slot {slot.name!r}: not_before must be the index of an earlier slot")
+    if earlier[slot.not_before].choices != slot.choices:
+        raise UserError(
+            f"slot {slot.name!r} cannot be compared with {earlier[slot.not_before].name!r}: "
+            "their values differ"
+        )
 
 
 def slot_log_probabilities(logits_NV: torch.Tensor, trie: Trie) -> torch.Tensor:

@@ -5,9 +5,22 @@ from dataclasses import dataclass, field
 
 import torch
 
-from kairoscope.core import Posterior, Sampling
+from kairoscope.core import Posterior, Sampling, UserError
 from kairoscope.models.constrain import CompiledSlot, Piece, slot_log_probabilities
 from kairoscope.models.session import Session
+
+
+def check_sampling(sampling: Sampling) -> None:
+    """Raise UserError for settings with which nothing can be drawn."""
+    rules = (
+        ("trials", sampling.trials >= 1, "1 or more"),
+        ("temperature", 0 <= sampling.temperature < float("inf"), "0 or more"),
+        ("top_p", 0 < sampling.top_p <= 1, "above 0, at most 1"),
+        ("max_new_tokens", sampling.max_new_tokens >= 1, "1 or more"),
+    )
+    for name, good, allowed in rules:
+        if not good:
+            raise UserError(f"{name} is {getattr(sampling, name)}; allowed: {allowed}")
 
 
 @dataclass(slots=True)
@@ -81,7 +94,7 @@ def decode_template(
     Args:
         session: prefilled; one row an answer.
         templates: compiled template of each row.
-        sampling: temperature, applied to the distribution over a slot's values.
+        sampling: temperature, applied to the distribution over a slot's values; `top_p` is not.
         use_median: take each slot's median instead of its most likely or a drawn value.
         generators: one source of randomness a row.
     """

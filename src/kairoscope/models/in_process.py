@@ -22,7 +22,7 @@ from kairoscope.core import (
 from kairoscope.models.chat import Encoded, encode, text_ids
 from kairoscope.models.checkpoint import Checkpoint
 from kairoscope.models.constrain import Piece, compile_template
-from kairoscope.models.decode import Written, decode_free, decode_template
+from kairoscope.models.decode import Written, check_sampling, decode_free, decode_template
 from kairoscope.models.session import Session
 from kairoscope.video.frames import ClipFrames, load_frames
 
@@ -57,7 +57,12 @@ class InProcessModel:
     def answer(
         self, requests: Iterable[Request], sampling: Sampling, decoding: Decoding
     ) -> Iterator[Answer]:
-        """Answer every request once, in order. See `core.Model`."""
+        """Answer every request once, in order. See `core.Model`.
+
+        Raises:
+            UserError: impossible sampling, no template to follow, or a GPU that is too small.
+        """
+        check_sampling(sampling)
         for batch in _batched(self._decoded(requests), self.batch_size):
             good = [
                 (request, frames) for request, frames in batch if isinstance(frames, ClipFrames)
@@ -75,7 +80,8 @@ class InProcessModel:
         """Clips in the order of the requests, a few decoded ahead."""
         waiting: deque[tuple[Request, Future[ClipFrames | Failed]]] = deque()
         source = iter(requests)
-        with ThreadPoolExecutor(self.decode_threads) as pool:
+        pool = ThreadPoolExecutor(self.decode_threads)
+        try:
             for request in islice(source, 2 * self.decode_threads + self.batch_size):
                 waiting.append((request, pool.submit(self._frames, request)))
             while waiting:
@@ -83,6 +89,9 @@ class InProcessModel:
                 yield request, future.result()
                 for fresh in islice(source, 1):
                     waiting.append((fresh, pool.submit(self._frames, fresh)))
+        finally:
+            # After Ctrl-C or an error nobody wants the clips that wait.
+            pool.shutdown(cancel_futures=True)
 
     def _frames(self, request: Request) -> ClipFrames | Failed:
         try:
@@ -102,9 +111,16 @@ class InProcessModel:
             encode(encoder, request.prompt, frames.pixels_THWC, frames.times_s, request.policy)
             for request, frames in batch
         ]
-        session = Session(self.checkpoint.network, encoder, prompts)
-        session.repeat(sampling.trials)
-        written = self._write(session, batch, sampling, decoding)
+        try:
+            session = Session(self.checkpoint.network, encoder, prompts)
+            session.repeat(sampling.trials)
+            written = self._write(session, batch, sampling, decoding)
+        except torch.OutOfMemoryError as error:
+            most = max(len(prompt.token_ids) for prompt in prompts)
+            raise UserError(
+                f"the GPU's memory is too small for {len(batch)} clips of up to {most} tokens with "
+                f"{sampling.trials} trials each: lower the batch size, total_pixels or fps"
+            ) from error
         seconds = (time.perf_counter() - started) / len(batch)
         for row, ((request, frames), prompt) in enumerate(zip(batch, prompts, strict=True)):
             rows = written[row * sampling.trials : (row + 1) * sampling.trials]

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from transformers import DynamicCache
 
+from kairoscope.core import UserError
 from kairoscope.models.chat import Encoded, Encoder, video_inputs
 from kairoscope.models.constrain import Trie
 
@@ -21,7 +22,7 @@ class StepLogits:
     """Outputs of one step, float32."""
 
     last_BV: torch.Tensor
-    """After the last token of each row's chunk."""
+    """After the last token that each row has; a row with an empty chunk keeps what it had."""
     trie: tuple[torch.Tensor | None, ...]
     """For each row: (num_nodes, vocabulary) at the nodes of its trie, or None."""
 
@@ -37,6 +38,9 @@ class Session:
             network: a `...ForConditionalGeneration` model of transformers.
             encoder: what encoded the prompts.
             prompts: one or more encoded prompts.
+
+        Raises:
+            UserError: the network gives NaN or infinities.
         """
         self.network = network
         self.encoder = encoder
@@ -44,6 +48,8 @@ class Session:
         self.cache = DynamicCache()
         self.last_BV = self._prefill(prompts)
         self.next_position = [prompt.next_position for prompt in prompts]
+        if not torch.isfinite(self.last_BV).all():
+            raise UserError("the model's output is not a number: its weights are damaged")
 
     @property
     def num_rows(self) -> int:
@@ -99,7 +105,7 @@ class Session:
         Args:
             chunks: tokens to append, per row; may be empty.
             tries: per row, the continuations to evaluate, or None. The root of a trie is the
-                end of the chunk, so that row's chunk must not be empty.
+                end of the chunk, or of what came before an empty chunk.
         """
         tries = tries or [None] * self.num_rows
         width = max(1, *(len(chunk) for chunk in chunks))
@@ -134,7 +140,8 @@ class Session:
         rows = torch.arange(self.num_rows, device=self.device)
         ends = torch.tensor([max(length - 1, 0) for length in lengths], device=self.device)
         head = self.network.lm_head
-        last = head(hidden[rows, ends]).float()
+        written = torch.tensor(lengths, device=self.device)[:, None] > 0
+        last = torch.where(written, head(hidden[rows, ends]).float(), self.last_BV)
         out: list[torch.Tensor | None] = []
         for row, trie in enumerate(tries):
             if trie is None:
