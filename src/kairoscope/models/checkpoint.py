@@ -2,21 +2,28 @@
 
 import hashlib
 import json
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
+from safetensors import SafetensorError
 from transformers import (
     AutoConfig,
     AutoTokenizer,
     Qwen2_5_VLForConditionalGeneration,
     Qwen3VLForConditionalGeneration,
 )
+from transformers.utils import logging as transformers_logging
 
 from kairoscope.core import FramePolicy, UserError
 from kairoscope.models import window_attention
-from kairoscope.models.chat import Encoder
+from kairoscope.models.chat import VIDEO_PAD, Encoder
+from kairoscope.settings import changed
+from kairoscope.storage import read_json
 from kairoscope.video.sampling import QWEN3_GEOMETRY, QWEN25_GEOMETRY
 
 POLICY_FILE = "kairoscope.json"
@@ -51,6 +58,16 @@ def best_device() -> str:
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
+def check_device(name: str) -> str:
+    """`name` where this machine has such a device. Raises UserError otherwise."""
+    gpus = [f"cuda:{index}" for index in range(torch.cuda.device_count())]
+    mps = ["mps"] if torch.backends.mps.is_available() else []
+    allowed = ["cpu", *(["cuda"] if gpus else []), *gpus, *mps]
+    if name not in allowed:
+        raise UserError(f"device {name!r}; this machine has: {', '.join(allowed)}")
+    return name
+
+
 def load_checkpoint(
     source: str | Path,
     *,
@@ -62,46 +79,101 @@ def load_checkpoint(
     Args:
         source: a folder in the layout of transformers, or a name on the model hub.
         device: `cpu`, `cuda`, `cuda:1`, …; None takes the best there is.
-        dtype: None takes float32 on a CPU and bfloat16 on a GPU.
+        dtype: None takes float32 on a CPU and bfloat16 on a GPU, whatever the file holds.
 
     Raises:
-        UserError: no such folder, no weights in it, or an architecture that is not supported.
+        UserError: no such folder or device, weights or tokenizer absent, cut off or not of this
+            architecture, or an architecture that is not supported.
     """
-    device = device or best_device()
+    device = check_device(device or best_device())
     dtype = dtype or ("float32" if device == "cpu" else "bfloat16")
-    config = _load_config(source)
-    if config.model_type not in CLASSES:
-        raise UserError(
-            f"{source}: architecture {config.model_type!r} is not supported; "
-            f"supported: {', '.join(CLASSES)}"
-        )
-    try:
-        network = CLASSES[config.model_type].from_pretrained(
-            str(source), dtype=getattr(torch, dtype), attn_implementation="sdpa"
-        )
-        tokenizer = AutoTokenizer.from_pretrained(str(source))
-    except (OSError, ValueError) as error:
-        raise UserError(f"{source}: cannot be loaded: {error}") from error
+    with _quiet(Path(source)):
+        config = _load_config(source)
+        network = _load_network(source, config.model_type, getattr(torch, dtype))
+        tokenizer = _load_tokenizer(source, config)
     use_window_attention(network)
     network.to(device).eval()
+    commit = getattr(network.config, "_commit_hash", None)
     return Checkpoint(
         name=str(source),
         network=network,
         encoder=make_encoder(network, tokenizer),
         policy=read_policy(Path(source)),
-        identity=weights_identity(Path(source)) or f"hub:{source}",
+        identity=weights_identity(Path(source)) or f"hub:{source}@{commit}",
     )
+
+
+@contextmanager
+def _quiet(folder: Path) -> Iterator[None]:
+    """No bars and notes of transformers about a folder on this disk; downloads keep theirs."""
+    bars, verbosity = (
+        transformers_logging.is_progress_bar_enabled(),
+        transformers_logging.get_verbosity(),
+    )
+    if folder.is_dir():
+        transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+        transformers_logging.set_verbosity_error()  # type: ignore[no-untyped-call]
+    try:
+        yield
+    finally:
+        transformers_logging.set_verbosity(verbosity)
+        if bars:
+            transformers_logging.enable_progress_bar()  # type: ignore[no-untyped-call]
 
 
 def _load_config(source: str | Path) -> Any:
     if Path(source).exists() and not (Path(source) / "config.json").is_file():
         raise UserError(f"{source}: no config.json in it; give a checkpoint folder")
     try:
-        return AutoConfig.from_pretrained(str(source))
+        config = AutoConfig.from_pretrained(str(source))
     except (OSError, ValueError) as error:
         raise UserError(
             f"{source}: neither a checkpoint folder nor a model that can be fetched: {error}"
         ) from error
+    if config.model_type not in CLASSES:
+        raise UserError(
+            f"{source}: architecture {config.model_type!r} is not supported; "
+            f"supported: {', '.join(CLASSES)}"
+        )
+    return config
+
+
+def _load_network(source: str | Path, family: str, dtype: torch.dtype) -> Any:
+    """The network with every one of its weights from the file: transformers would invent some."""
+    try:
+        network, found = CLASSES[family].from_pretrained(
+            str(source),
+            dtype=dtype,
+            attn_implementation="sdpa",
+            use_safetensors=True,
+            ignore_mismatched_sizes=True,
+            output_loading_info=True,
+        )
+    except (OSError, ValueError, SafetensorError) as error:
+        raise UserError(f"{source}: weights cannot be loaded: {error}") from error
+    absent = sorted(found["missing_keys"])
+    if absent:
+        raise UserError(f"{source}: {len(absent)} weights are missing, such as {absent[0]}")
+    for name, there, wanted in sorted(found["mismatched_keys"]):
+        raise UserError(
+            f"{source}: {name} has shape {tuple(there)}, config.json says {tuple(wanted)}"
+        )
+    return network
+
+
+def _load_tokenizer(source: str | Path, config: Any) -> Any:
+    """The tokenizer, if it is the one that the network was made with."""
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(str(source))
+    except (OSError, ValueError) as error:
+        raise UserError(f"{source}: tokenizer cannot be loaded: {error}") from error
+    found = tokenizer.convert_tokens_to_ids(VIDEO_PAD)
+    if found != config.video_token_id:
+        raise UserError(
+            f"{source}: its tokenizer gives {VIDEO_PAD} the id {found}, config.json says "
+            f"{config.video_token_id}; are tokenizer.json and tokenizer_config.json there?"
+        )
+    return tokenizer
 
 
 def use_window_attention(network: Any) -> None:
@@ -128,23 +200,28 @@ def make_encoder(network: Any, tokenizer: Any) -> Encoder:
 
 
 def read_policy(folder: Path) -> FramePolicy | None:
-    """Frame policy that was saved beside the weights."""
-    path = folder / POLICY_FILE
-    if not path.is_file():
+    """Frame policy that was saved beside the weights, or None. Raises UserError for a wrong one."""
+    frames = _notes(folder).get("frames")
+    if frames is None:
         return None
-    row = json.loads(path.read_text())
-    try:
-        return FramePolicy(**row["frames"])
-    except (KeyError, TypeError) as error:
-        raise UserError(f"{path}: not a frame policy: {error}") from error
+    return changed(FramePolicy(), frames, f"{folder / POLICY_FILE}: frames")
 
 
 def read_settings(folder: Path, table: str) -> dict[str, Any]:
     """A table of the settings that a checkpoint recommends for itself, empty where it has none."""
+    settings = _notes(folder).get(table, {})
+    if not isinstance(settings, dict):
+        raise UserError(f"{folder / POLICY_FILE}: {table} must be a table, is {settings!r}")
+    return settings
+
+
+def _notes(folder: Path) -> dict[str, Any]:
+    """What `kairoscope.json` beside the weights holds; empty where there is none."""
     path = folder / POLICY_FILE
-    if not path.is_file():
-        return {}
-    return dict(json.loads(path.read_text()).get(table, {}))
+    notes = read_json(path) if path.is_file() else {}
+    if not isinstance(notes, dict):
+        raise UserError(f"{path}: must be a JSON object, is {str(notes)[:60]}")
+    return notes
 
 
 def save_checkpoint(
@@ -169,12 +246,15 @@ def save_checkpoint(
         dtype: of `weights`, for `config.json`.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    network.save_pretrained(folder, state_dict=weights)
+    with _quiet(folder):
+        network.save_pretrained(folder, state_dict=weights)
     config_file = folder / "config.json"
     config = json.loads(config_file.read_text())
     for part in (config, config.get("text_config", {}), config.get("vision_config", {})):
         part["dtype"] = dtype
     config_file.write_text(json.dumps(config, indent=2) + "\n")
+    for file in folder.glob("*.safetensors"):
+        shutil.copymode(config_file, file)  # safetensors lets only the owner read
     tokenizer.save_pretrained(folder)
     text = json.dumps({"frames": asdict(policy), **notes}, indent=2) + "\n"
     (folder / POLICY_FILE).write_text(text)

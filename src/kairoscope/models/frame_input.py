@@ -1,11 +1,11 @@
 """What a checkpoint's frames look like, read from its small files alone: no weights are loaded."""
 
-import json
 from pathlib import Path
 
 from kairoscope.core import FramePolicy, UserError
 from kairoscope.models.checkpoint import read_policy
 from kairoscope.models.load import resolve
+from kairoscope.storage import read_json
 from kairoscope.video.sampling import QWEN3_GEOMETRY, QWEN25_GEOMETRY, PatchGeometry
 
 
@@ -24,5 +24,6 @@ def frame_input(spec: str | None) -> tuple[FramePolicy | None, PatchGeometry]:
     config_file = source / "config.json"
     if not config_file.is_file():
         raise UserError(f"{source}: no config.json in it; give a checkpoint folder")
-    kind = json.loads(config_file.read_text()).get("model_type")
+    config = read_json(config_file)
+    kind = config.get("model_type") if isinstance(config, dict) else None
     return read_policy(source), QWEN3_GEOMETRY if kind == "qwen3_vl" else QWEN25_GEOMETRY

@@ -17,7 +17,7 @@ from transformers import (
     Qwen2_5_VLForConditionalGeneration,
 )
 
-from kairoscope.core import FramePolicy, Sample, Task
+from kairoscope.core import FramePolicy, Sample, Task, UserError
 from kairoscope.models.checkpoint import save_checkpoint
 
 SPECIAL_TOKENS = (
@@ -81,7 +81,12 @@ def train_tokenizer(texts: Iterable[str], vocabulary: int = 768) -> Any:
 
 
 def new_network(tokenizer: Any, size: Size, seed: int) -> Any:
-    """Randomly initialised network for this tokenizer, float32."""
+    """Randomly initialised network for this tokenizer, float32.
+
+    Raises:
+        UserError: widths that cannot be split among the heads.
+    """
+    _check(size)
     torch.manual_seed(seed)
     token = tokenizer.convert_tokens_to_ids
     head_dim = size.text_width // size.text_heads
@@ -123,6 +128,33 @@ def new_network(tokenizer: Any, size: Size, seed: int) -> Any:
     return Qwen2_5_VLForConditionalGeneration(config)
 
 
+def _check(size: Size) -> None:
+    rules = (
+        ("vision_depth", size.vision_depth >= 1, "1 or more"),
+        ("text_depth", size.text_depth >= 1, "1 or more"),
+        (
+            "vision_width",
+            size.vision_heads >= 1 and size.vision_width % (4 * size.vision_heads) == 0,
+            f"multiples of 4 * vision_heads = {4 * size.vision_heads}",
+        ),
+        (
+            "text_width",
+            size.text_heads >= 1
+            and size.text_width % (2 * size.text_heads) == 0
+            and size.text_width >= 6 * size.text_heads,
+            f"multiples of 2 * text_heads = {2 * size.text_heads}, at least 6 * text_heads",
+        ),
+        (
+            "text_kv_heads",
+            size.text_kv_heads >= 1 and size.text_heads % size.text_kv_heads == 0,
+            f"divisors of text_heads = {size.text_heads}",
+        ),
+    )
+    for name, good, allowed in rules:
+        if not good:
+            raise UserError(f"{name} is {getattr(size, name)}; allowed: {allowed}")
+
+
 def make_checkpoint(
     folder: Path,
     task: Task[Any, Any],
@@ -135,12 +167,19 @@ def make_checkpoint(
 
     Returns:
         The number of weights.
+
+    Raises:
+        UserError: no sample has an answer, or an impossible size.
     """
     texts = []
     for sample in samples:
+        if sample.gold is None:
+            continue
         prompt = task.prompt(sample.query)
         texts += [prompt.system, prompt.before, prompt.after, "<|im_start|>assistant\nuser\nsystem"]
         texts.append(task.render(sample.query, sample.gold))
+    if not texts:
+        raise UserError(f"none of the {len(samples)} samples has an answer to learn to write")
     tokenizer = train_tokenizer(texts)
     network = new_network(tokenizer, size, seed)
     save_checkpoint(network, tokenizer, policy, folder, notes={"seed": seed})
