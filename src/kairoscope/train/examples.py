@@ -16,6 +16,11 @@ from kairoscope.video.frames import stamped
 SPEEDS = (0.7, 1.45)
 """Range of the playback speed in augmentation."""
 LEAST_TAIL_S = 0.3
+SOME_EVENTS = 0.3
+"""Share of variations that ask about some of the events only."""
+TRUE_CLOCK = 0.4
+"""Share of variations at the clip's own speed that begin on a frame: their times fall on the same
+regular grid as those of a clip that is not varied, which no other speed gives."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,12 +75,14 @@ def varied_example(
     """
     rng = random.Random(seed)
     events: list[Any] = list(sample.gold or ())
-    if rng.random() < 0.5:
+    if rng.random() < SOME_EVENTS:
         kept = sorted(rng.sample(range(len(events)), rng.randint(1, len(events))))
         events = [_with_start(events, i) for i in kept]
     speed = math.exp(rng.uniform(math.log(SPEEDS[0]), math.log(SPEEDS[1])))
     first_s, last_s = events[0].end_s, events[-1].end_s
     start_s = rng.uniform(0, max(0.0, first_s - 0.6)) if rng.random() < 0.7 else 0.0
+    if rng.random() < TRUE_CLOCK:
+        speed, start_s = 1.0, clip.times_s[bisect_right(clip.times_s, start_s) - 1]
     end_s = clip.times_s[-1]
     if rng.random() < 0.7:
         end_s = rng.uniform(min(end_s, last_s + LEAST_TAIL_S * speed), end_s)
