@@ -202,7 +202,7 @@ def rejected_clips(run: RecipeRun) -> Finding | None:
         return None
     return Finding(
         severity="warning",
-        title=f"{len(rejected)} samples passed curation and could not be trained on",
+        title=f"Curated samples that could not be trained on: {len(rejected)}",
         detail=f"The first: {rejected[0].get('sample_id', '')}: {rejected[0].get('reason', '')}.",
         evidence={"rejected": len(rejected)},
     )
