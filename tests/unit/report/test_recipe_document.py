@@ -14,6 +14,8 @@ from kairoscope.config import LoraConfig, SFTConfig
 from kairoscope.core import UserError
 from kairoscope.report.analysis import write_analysis
 from kairoscope.report.document import (
+    Block,
+    Cell,
     Code,
     Heading,
     Number,
