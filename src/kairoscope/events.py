@@ -8,6 +8,7 @@ import math
 import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from itertools import pairwise
 from typing import Any
 
@@ -50,6 +51,7 @@ def listed(query: Query) -> str:
     return "\n".join(f"Event {i}: {one_line(name)}" for i, name in enumerate(query, 1))
 
 
+@lru_cache(maxsize=4096)  # the same few names are compared for every answer
 def normalised(name: str) -> str:
     """A name as two of them are compared: letters and digits only, without case and articles."""
     text = unicodedata.normalize("NFKC", name).casefold()

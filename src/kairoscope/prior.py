@@ -7,7 +7,7 @@ model that does not beat it has not shown that it sees anything.
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import median
+from statistics import fmean
 from typing import Literal
 
 from kairoscope.events import Event, Events, Query, aligned, normalised
@@ -39,23 +39,29 @@ def median_events(
     With `duration_s`, medians of shares of the durations, times `duration_s`. An event that no
     demonstration has is left out; one whose start no demonstration knows has none.
     """
-    places = [
-        (aligned(demo.gold, query), _unit(demo, relative=duration_s is not None))
-        for demo in demonstrations
-    ]
-    scale = 1.0 if duration_s is None else duration_s
-    events: list[Event] = []
-    for place, name in enumerate(query):
-        seen = [(event, unit) for row, unit in places if (event := row[place]) and unit]
-        if not seen:
-            continue
-        starts = [event.start_s / unit for event, unit in seen if event.start_s is not None]
-        end_s = median(event.end_s / unit for event, unit in seen) * scale
-        start_s = median(starts) * scale if starts else None
-        # Ends of demonstrations without a start can pull the end before the others' start.
-        start_s = None if start_s is None else min(start_s, end_s)
-        events.append(Event(name, start_s, end_s, place + 1))
-    return tuple(events)
+    relative = duration_s is not None
+    return _Pool(query, demonstrations, relative=relative).without(None, duration_s or 1.0)
+
+
+def leave_one_out(
+    demonstrations: Sequence[Demonstration], kind: PriorKind = "absolute"
+) -> dict[str, Events | None]:
+    """For every demonstration, the median of the others of its scenario and query, by id.
+
+    Demonstrations of its own group count as itself. None where no other is left, or, for a
+    relative prior, where its own duration is not known. O(n log n) in the demonstrations.
+    """
+    relative = kind == "relative"
+    alike: dict[tuple[str, Query], list[Demonstration]] = defaultdict(list)
+    for demo in demonstrations:
+        alike[demo.scenario, tuple(normalised(name) for name in demo.query)].append(demo)
+    priors: dict[str, Events | None] = {}
+    for demos in alike.values():
+        pool = _Pool(demos[0].query, demos, relative=relative)
+        for demo in demos:
+            scale = _unit(demo, relative=relative)
+            priors[demo.id] = (pool.without(demo.group, scale) or None) if scale else None
+    return priors
 
 
 def _unit(demo: Demonstration, *, relative: bool) -> float:
@@ -66,26 +72,64 @@ def _unit(demo: Demonstration, *, relative: bool) -> float:
     return max(demo.duration_s, last_s) if demo.duration_s else 0.0
 
 
-def leave_one_out(
-    demonstrations: Sequence[Demonstration], kind: PriorKind = "absolute"
-) -> dict[str, Events | None]:
-    """For every demonstration, the median of the others of its scenario and query, by id.
+class _Pool:
+    """All known times of demonstrations of one query, sorted, to be asked without one group's."""
 
-    Demonstrations of its own group count as itself. None where no other is left, or, for a
-    relative prior, where its own duration is not known.
-    """
-    alike: dict[tuple[str, Query], list[Demonstration]] = defaultdict(list)
-    for demo in demonstrations:
-        alike[_key(demo)].append(demo)
-    priors: dict[str, Events | None] = {}
-    for demo in demonstrations:
-        others = [other for other in alike[_key(demo)] if other.group != demo.group]
-        known = kind == "absolute" or bool(demo.duration_s)
-        duration_s = demo.duration_s if kind == "relative" else None
-        events = median_events(demo.query, others, duration_s) if known else ()
-        priors[demo.id] = events or None
-    return priors
+    def __init__(
+        self, query: Query, demonstrations: Sequence[Demonstration], *, relative: bool
+    ) -> None:
+        starts: list[list[tuple[float, str]]] = [[] for _ in query]
+        ends: list[list[tuple[float, str]]] = [[] for _ in query]
+        for demo in demonstrations:
+            unit = _unit(demo, relative=relative)
+            for place, event in enumerate(aligned(demo.gold, query)):
+                if event is None or not unit:
+                    continue
+                ends[place].append((event.end_s / unit, demo.group))
+                if event.start_s is not None:
+                    starts[place].append((event.start_s / unit, demo.group))
+        self._query = query
+        self._starts = [_Column(values) for values in starts]
+        self._ends = [_Column(values) for values in ends]
+
+    def without(self, group: str | None, scale: float) -> Events:
+        """The medians of the other groups, times `scale`."""
+        events: list[Event] = []
+        for place, name in enumerate(self._query):
+            end = self._ends[place].median_without(group)
+            start = self._starts[place].median_without(group)
+            if end is None:
+                continue
+            # Ends of demonstrations without a start can pull the end before the others' start.
+            start_s = None if start is None else min(start, end) * scale
+            events.append(Event(name, start_s, end * scale, place + 1))
+        return tuple(events)
 
 
-def _key(demo: Demonstration) -> tuple[str, Query]:
-    return demo.scenario, tuple(normalised(name) for name in demo.query)
+class _Column:
+    """Times of one boundary in ascending order, and where each group's stand."""
+
+    def __init__(self, values: Sequence[tuple[float, str]]) -> None:
+        ordered = sorted(values)
+        self._values = [value for value, _ in ordered]
+        self._places: dict[str | None, list[int]] = defaultdict(list)
+        for place, (_, group) in enumerate(ordered):
+            self._places[group].append(place)
+
+    def median_without(self, group: str | None) -> float | None:
+        """Median of the values of all other groups; None where there is none."""
+        left_out = self._places.get(group, [])
+        count = len(self._values) - len(left_out)
+        if count == 0:
+            return None
+        middle = {(count - 1) // 2, count // 2}
+        return fmean(self._values[_rank(rank, left_out)] for rank in middle)
+
+
+def _rank(rank: int, left_out: Sequence[int]) -> int:
+    """Where the value stands that has this rank once the places left out (ascending) are gone."""
+    for place in left_out:
+        if place > rank:
+            break
+        rank += 1
+    return rank

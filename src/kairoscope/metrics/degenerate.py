@@ -83,7 +83,8 @@ def _num_same(rows: Sequence[Sequence[float]]) -> int:
 def _num_regular(rows: Sequence[Sequence[float]]) -> int:
     """How many rows of steps are one and the same step; a single step has no regularity."""
     steps = [step for row in rows for step in row]
-    return sum(_near(row, median(steps)) for row in rows if len(row) > 1)
+    common_s = median(steps) if steps else 0.0
+    return sum(_near(row, common_s) for row in rows if len(row) > 1)
 
 
 def _near(row: Sequence[float], value: float) -> bool:

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from kairoscope.core import Record
+from kairoscope.events import Query
 from kairoscope.metrics.bootstrap import Resamples
 from kairoscope.metrics.clips import KINDS, RECALL_AT, ClipRow, clip_rows, mean, timed
 from kairoscope.metrics.degenerate import is_degenerate
@@ -36,7 +37,10 @@ def summarize(
     scenarios: dict[str, list[ClipRow]] = defaultdict(list)
     for row in rows:
         scenarios[row.clip.scenario].append(row)
-    tables = {name: _table(scenarios[name], draws, seed) for name in sorted(scenarios)}
+    tables = {
+        name: _table(scenarios[name], draws, seed) | {"degenerate": _degenerate(scenarios[name])}
+        for name in sorted(scenarios)
+    }
     flagged = [name for name, table in tables.items() if table["degenerate"]]
     summary = _table(rows, draws, seed) | {
         "degenerate": bool(flagged),
@@ -73,7 +77,7 @@ def _table(rows: Sequence[ClipRow], draws: int, seed: int) -> Table:
     table["recall_ci95"] = {threshold: interval for threshold, (_, interval) in recall.items()}
     for name, column in (("hit_rate", "hit"), ("events_found", "found"), ("names_right", "named")):
         table[name], table[f"{name}_ci95"] = _score(rows, column, resamples)
-    return table | _against_prior(rows, resamples) | {"degenerate": _degenerate(rows)}
+    return table | _against_prior(rows, resamples)
 
 
 def _score(
@@ -124,10 +128,10 @@ def _skill(own: Sequence[float | None], prior: Sequence[float | None]) -> float 
 
 
 def _degenerate(rows: Sequence[ClipRow]) -> bool:
-    """Scenario by scenario, and only among clips that were asked the same."""
-    alike: dict[tuple[str, tuple[str, ...]], list[ClipRow]] = defaultdict(list)
+    """Of one scenario, among clips that were asked the same."""
+    alike: dict[Query, list[ClipRow]] = defaultdict(list)
     for row in rows:
-        alike[row.clip.scenario, row.clip.query].append(row)
+        alike[row.clip.query].append(row)
     return any(
         is_degenerate(
             [answer for row in part for answer in row.answers],
