@@ -7,7 +7,6 @@ import pytest
 from html_checks import check_page, clips_of, linked_files
 
 from kairoscope.report.annotation_page import annotated_clips, write_annotation_page
-from kairoscope.report.write import write_report
 from kairoscope.runs import Run
 
 NASTY = "grasping the <img src=x onerror=alert(1)> cube"
@@ -87,7 +86,3 @@ def test_the_clips_of_a_run_come_one_at_a_time(annotation: Path) -> None:
     assert first.id == "sure #1.mp4"
     assert first.confidence == 0.9
     assert len(list(found)) == 4
-
-
-def test_the_report_command_finds_the_page(annotation: Path) -> None:
-    assert write_report([annotation]) == annotation / "annotations.html"

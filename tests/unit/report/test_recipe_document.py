@@ -24,15 +24,15 @@ from kairoscope.report.document import (
     plain_markdown,
     to_html,
     to_markdown,
+    write_document,
 )
 from kairoscope.report.evaluation_page import write_evaluation_page
 from kairoscope.report.figures import dig, shown
 from kairoscope.report.lessons import lessons
 from kairoscope.report.recipe_document import write_recipe_document
 from kairoscope.report.recipe_run import read_recipe_run
-from kairoscope.report.recipe_training import as_toml
+from kairoscope.report.recipe_training import as_toml, log_blocks
 from kairoscope.report.training import read_training
-from kairoscope.report.write import write_report
 from kairoscope.runs import Run
 from kairoscope.settings import changed, read_toml
 from kairoscope.storage import plain
@@ -231,22 +231,14 @@ def test_a_folder_that_is_no_recipe_is_a_user_error(evaluations: Path, tmp_path:
         write_recipe_document(tmp_path / "absent")
 
 
-def test_the_report_command_takes_any_run(recipe: Path, tmp_path: Path) -> None:
-    assert write_report([recipe]) == recipe / "recipe.html"
-    assert write_report([recipe / "zero_shot"]) == recipe / "zero_shot" / "report.html"
-    training = write_report([recipe / "sft"])
-    check_page(training.read_text("utf-8"))
-    assert "Training of builtin" in training.read_text("utf-8")
-    pair = [recipe / "zero_shot", recipe / "re_evaluation"]
-    assert write_report(pair) == recipe / "zero_shot" / "comparison.html"
-    assert write_report(pair, out=tmp_path / "c") == tmp_path / "c" / "comparison.html"
-    with pytest.raises(UserError, match="one run folder"):
-        write_report([])
-    with pytest.raises(UserError, match="for a comparison"):
-        write_report([recipe], out=tmp_path)
-    Run.open(tmp_path / "odd", kind="odd", config={}).close()
-    with pytest.raises(UserError, match="'odd' has no report"):
-        write_report([tmp_path / "odd"])
+def test_a_training_can_be_shown_alone(recipe: Path) -> None:
+    run = Run.read(recipe / "sft")
+    blocks = [Heading(1, "Training"), *log_blocks(run, read_training(run), TARGETS)]
+    _, html = write_document(blocks, recipe / "sft", "training")
+    page = check_page(html.read_text("utf-8"))
+    assert {50.0, 20.0, 35.0, 40.0, 0.2} <= set(page.numbers)
+    for name in ("training_loss", "held_out_mre_percent", "learning_rate"):
+        assert (recipe / "sft" / "plots" / f"{name}.svg").is_file()
 
 
 def test_training_rows_of_a_resumed_run_count_once(recipe: Path) -> None:
