@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
 from av.video.frame import VideoFrame
 from av.video.reformatter import VideoReformatter
@@ -51,7 +52,8 @@ def load_frames(
     info = clip.info
     height, width = picture_size(info.width, info.height, len(indices), policy, geometry)
     band = band_height(height, policy, geometry)
-    pixels = torch.zeros((len(indices), height + band, width, 3), dtype=torch.uint8)
+    # From NumPy, which asks for huge pages: filling new memory is a good part of the cost.
+    pixels = torch.from_numpy(np.zeros((len(indices), height + band, width, 3), np.uint8))
     wanted = [clip.packets.shown[index] for index in indices]
     reformatter = VideoReformatter()
     for position, (_, frame) in enumerate(decode_frames(clip, wanted)):

@@ -1,5 +1,6 @@
 """Frames -> the rows a Qwen2.5-VL or Qwen3-VL vision tower takes, equal to Hugging Face's to the bit."""
 
+import numpy as np
 import torch
 
 from kairoscope.video.sampling import QWEN25_GEOMETRY, PatchGeometry
@@ -33,7 +34,7 @@ def to_patches(
         :, :, None
     ]
     shape = (grid_t, grid_h * grid_w, 3, tp * p * p)
-    values = torch.empty(shape, dtype=torch.float32, device=pixels_THWC.device)
+    values = _empty_float32(shape, pixels_THWC.device)
     # One temporal patch at a time stays in the cache, and bytes are put in order before they become
     # floats: what is left of the cost is writing the result once.
     for index in range(grid_t):
@@ -45,3 +46,10 @@ def to_patches(
         rows = blocks.permute(1, 4, 2, 5, 7, 0, 3, 6).reshape(shape[1:])
         torch.sub(rows, mean, out=values[index]).div_(std)
     return values.reshape(grid_t * grid_h * grid_w, -1), (grid_t, grid_h, grid_w)
+
+
+def _empty_float32(shape: tuple[int, ...], device: torch.device) -> torch.Tensor:
+    """NumPy asks the system for huge pages, torch does not: half the time of the whole function."""
+    if device.type == "cpu":
+        return torch.from_numpy(np.empty(shape, np.float32))
+    return torch.empty(shape, dtype=torch.float32, device=device)

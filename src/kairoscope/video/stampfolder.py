@@ -55,7 +55,7 @@ def stamp_folder(
     target: Path,
     policy: FramePolicy = FILE_POLICY,
     *,
-    preset: str = "veryfast",
+    preset: str = "superfast",
     crf: int = 23,
     on_progress: FolderProgress | None = None,
 ) -> FolderReport:
