@@ -215,6 +215,10 @@ def test_digits_in_names_are_not_times() -> None:
     }
 
 
+def test_times_in_angle_brackets_win_over_other_numbers() -> None:
+    assert times("Event 1: <2.9> lifting 3 - 4 cubes <5.5>") == {1: (2.9, 5.5)}
+
+
 @pytest.mark.parametrize(
     ("entry", "reason"),
     [

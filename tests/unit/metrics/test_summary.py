@@ -68,6 +68,14 @@ def test_ends_starts_and_both_are_means_over_their_boundaries() -> None:
     assert summary["both"]["all"]["mae_s"] == pytest.approx(0.1)
 
 
+def test_recall_counts_events_at_or_above_its_threshold() -> None:
+    # a: truth 0-2 and 2-3. Answers 0-1 and 2.0-2.6 overlap by exactly 0.5 and by 0.6.
+    answer = (Event("grasp", 0.0, 1.0), Event("release", 2.0, 2.6))
+    assert summarize([record("a", answer)], draws=10)["recall"] == {"0.5": 1.0, "0.7": 0.0}
+    answer = (Event("grasp", 0.0, 0.98), Event("release", 2.0, 2.75))
+    assert summarize([record("a", answer)], draws=10)["recall"] == {"0.5": 0.5, "0.7": 0.5}
+
+
 def test_failures_count_at_their_worst_and_survivors_are_reported_beside() -> None:
     # a: both events 0.1 s late; b: nothing; in a clip of 6 s b's ends 1.0 and 4.0 can miss by 5, 4.
     summary = summarize([record("a", late("a", 0.1)), record("b", None)], draws=50)

@@ -118,6 +118,22 @@ def test_the_grid_of_answers_is_strictly_increasing_in_hundredths() -> None:
     assert names == ["start 1", "end 1", "start 2", "end 2", "start 3", "end 3"]
 
 
+def test_an_end_waits_for_its_start_and_a_start_for_the_start_before_it() -> None:
+    slots = [part for part in template(QUERY, [0.0, 1.0]) if isinstance(part, Slot)]
+    waits_for = {
+        slot.name: None if slot.not_before is None else slots[slot.not_before].name
+        for slot in slots
+    }
+    assert waits_for == {
+        "start 1": None,
+        "end 1": "start 1",
+        "start 2": "start 1",
+        "end 2": "start 2",
+        "start 3": "start 2",
+        "end 3": "start 3",
+    }
+
+
 @pytest.mark.parametrize("times_s", [[], [1.0, 0.5], [-1.0, 0.0], [0.0, float("nan")]])
 def test_frame_times_that_make_no_grid_are_refused(times_s: list[float]) -> None:
     with pytest.raises(ValueError, match="frame times"):
