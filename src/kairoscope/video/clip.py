@@ -78,7 +78,7 @@ def scan(path: Path | str) -> Scan:
     path = Path(path)
     with open_clip(path) as (container, stream):
         packets = _index(container, stream, path)
-        first = _first_frame(container)
+        first = _first_frame(container, stream)
         packets = _without_undecodable(packets, first)
         info = _describe(path, container, stream, packets, first)
     return Scan(info=info, packets=packets)
@@ -95,7 +95,7 @@ def _index(container: av.container.InputContainer, stream: VideoStream, path: Pa
     return packets
 
 
-def _first_frame(container: av.container.InputContainer) -> VideoFrame | None:
+def _first_frame(container: av.container.InputContainer, stream: VideoStream) -> VideoFrame | None:
     """The first displayed frame, where only it tells something.
 
     The display matrix (rotation) travels with decoded frames. Nor is it known without decoding
@@ -103,7 +103,7 @@ def _first_frame(container: av.container.InputContainer) -> VideoFrame | None:
     """
     try:
         container.seek(0)
-        return next(container.decode(video=0), None)
+        return next(container.decode(stream), None)
     except av.FFmpegError:
         return None  # whoever decodes in earnest says what is wrong
 
@@ -113,8 +113,14 @@ def open_clip(path: Path) -> Iterator[tuple[av.container.InputContainer, VideoSt
     """Open a file and its main video stream. Raises UnreadableClip where there is none."""
     try:
         _check_file(path)
-        # Absolute, so that FFmpeg takes no name such as `take:1.mp4` for an address.
-        container = av.open(str(path.absolute()), "r", metadata_errors="replace")
+        # Absolute, so that FFmpeg takes no name such as `take:1.mp4` for an address, and files only:
+        # a list that calls itself a video shall fetch nothing.
+        container = av.open(
+            str(path.absolute()),
+            "r",
+            metadata_errors="replace",
+            container_options={"protocol_whitelist": "file"},
+        )
     except OSError as error:
         raise UnreadableClip(f"{path}: {_reason(error)}") from error
     except av.FFmpegError as error:

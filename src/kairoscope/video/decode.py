@@ -4,6 +4,7 @@ Frames that are not wanted are decoded only where a wanted one needs them. What 
 decoding everything, to the bit.
 """
 
+import os
 from bisect import bisect_right
 from collections.abc import Collection, Iterator
 from enum import IntEnum
@@ -15,6 +16,9 @@ from av.video.stream import VideoStream
 from kairoscope.core import UnreadableClip
 from kairoscope.video.clip import Scan, open_clip
 from kairoscope.video.packets import PacketIndex
+
+MOST_THREADS = 4
+"""Every thread of a decoder holds pictures of its own: with 64 of them a 4K clip takes gigabytes."""
 
 
 class Feed(IntEnum):
@@ -81,6 +85,7 @@ def _decoded(
     """(tick, frame) of everything that the decoder returns."""
     decoder = stream.codec_context
     decoder.thread_type = "AUTO"
+    decoder.thread_count = min(MOST_THREADS, (os.cpu_count() or 1) + 1)
     if not clip.packets.order:
         yield from zip(clip.packets.shown, _all_frames(stream, packets), strict=False)
         return

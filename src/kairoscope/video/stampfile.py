@@ -7,8 +7,10 @@ and for engines that decode by themselves.
 import contextlib
 import errno
 import heapq
+import io
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from operator import itemgetter
 from pathlib import Path
 
@@ -70,8 +72,8 @@ def stamp_file(
 ) -> StampReport:
     """Write `source` with its time burnt into every frame to `target`, as H.264 4:2:0.
 
-    Frames keep their presentation times, whatever the frame rate, constant or not. Audio is copied.
-    Rotation is applied and its flag cleared. Odd sides grow by one pixel. Of the policy, `stamp`,
+    Frames keep their presentation times, whatever the frame rate, constant or not. Audio is copied,
+    as far as the target can hold it. Rotation is applied and its flag cleared. Odd sides grow by one pixel. Of the policy, `stamp`,
     `stamp_place` and `stamp_height` count: `frame` writes every frame's own time, `pair` the time of
     the first frame of the pair that sampling at `fps` would take (so that both carry one label).
 
@@ -87,8 +89,10 @@ def stamp_file(
     RGB frames and encoding twice; `veryfast` makes files 40 % smaller for half as much time again.
     """
     source, target = Path(source), Path(target)
-    _check(source, target, policy, preset, crf)
+    _check(target, policy, preset, crf)
     clip = scan(source)
+    if target.exists() and source.samefile(target):
+        raise UserError(f"{source}: source and target are the same file")
     settings = _settings(policy, preset, crf)
     overlay = Overlay.fit(clip, policy)
     if _is_finished(source, target, settings):
@@ -109,7 +113,7 @@ def stamp_file(
     return _report(clip, target, overlay, skipped=False)
 
 
-def _check(source: Path, target: Path, policy: FramePolicy, preset: str, crf: int) -> None:
+def _check(target: Path, policy: FramePolicy, preset: str, crf: int) -> None:
     if preset not in PRESETS:
         raise UserError(f"preset {preset!r}: choose one of {', '.join(PRESETS)}")
     if not 0 <= crf <= 51:
@@ -120,8 +124,6 @@ def _check(source: Path, target: Path, policy: FramePolicy, preset: str, crf: in
         raise UserError(f"{target}: a stamped file ends in one of {', '.join(SUFFIXES)}")
     if target.is_dir():
         raise UserError(f"{target}: is a folder; name the file to write")
-    if source.resolve() == target.resolve():
-        raise UserError(f"{source}: source and target are the same file")
 
 
 def _reason(error: OSError) -> str:
@@ -168,7 +170,7 @@ def _encode(
     ):
         output.metadata["comment"] = settings
         encoder = _add_video(output, video, clip, overlay, options)
-        audio = _copied_audio(source, output, clip.info.path)
+        audio = _copied_audio(source, output, part.suffix)
         frames = _stamped(clip, overlay, on_progress)
         for _, item in heapq.merge(frames, audio, key=itemgetter(0)):
             output.mux(item if isinstance(item, Packet) else encoder.encode(item))
@@ -214,17 +216,14 @@ def _stamped(clip: Scan, overlay: Overlay, on_progress: Progress | None) -> Iter
 
 
 def _copied_audio(
-    source: av.container.InputContainer, output: av.container.OutputContainer, path: Path
+    source: av.container.InputContainer, output: av.container.OutputContainer, suffix: str
 ) -> Iterator[Item]:
-    """(seconds, packet) of all audio streams, which are added to the output before this returns."""
-    try:
-        copies = {
-            stream.index: output.add_stream_from_template(stream) for stream in source.streams.audio
-        }
-    except ValueError as error:
-        raise UserError(
-            f"{path}: its audio does not fit into the target ({error}); try .mkv"
-        ) from error
+    """(seconds, packet) of the audio streams, which are added to the output before this returns."""
+    copies = {
+        stream.index: output.add_stream_from_template(stream)
+        for stream in source.streams.audio
+        if _codec(stream) in _storable(suffix)
+    }
     return _audio_packets(source, copies) if copies else iter(())
 
 
@@ -232,11 +231,32 @@ def _audio_packets(
     source: av.container.InputContainer, copies: Mapping[int, AudioStream]
 ) -> Iterator[Item]:
     for packet in source.demux(*source.streams.audio):
-        if packet.dts is None or packet.is_discard:
+        if packet.dts is None or packet.is_discard or packet.stream_index not in copies:
             continue
         seconds = float(packet.dts * packet.time_base)
         packet.stream = copies[packet.stream_index]
         yield seconds, packet
+
+
+def _codec(stream: AudioStream) -> str:
+    return stream.codec_context.codec.canonical_name
+
+
+@cache
+def _storable(suffix: str) -> frozenset[str]:
+    """Codecs that a kind of file takes."""
+    kind = {".mkv": "matroska", ".mov": "mov"}.get(suffix.lower(), "mp4")
+    with av.open(io.BytesIO(), "w", format=kind) as container:
+        return frozenset(container.supported_codecs)
+
+
+def _left_out(clip: Scan, suffix: str) -> list[str]:
+    """Codecs of the audio that the target cannot hold."""
+    if not clip.info.has_audio:
+        return []
+    with open_clip(clip.info.path) as (container, _):
+        codecs = [_codec(stream) for stream in container.streams.audio]
+    return [codec for codec in codecs if codec not in _storable(suffix)]
 
 
 def _check_complete(part: Path, clip: Scan) -> None:
@@ -256,6 +276,10 @@ def _report(clip: Scan, target: Path, overlay: Overlay, *, skipped: bool) -> Sta
             f"padded from {info.width} x {info.height} to {overlay.width} x "
             f"{overlay.picture_height}: 4:2:0 video needs even sides"
         )
+    notes += [
+        f"audio left out: a {target.suffix} file cannot hold {codec}"
+        for codec in _left_out(clip, target.suffix)
+    ]
     if info.rotation_deg:
         notes.append(f"turned upright by {info.rotation_deg} degrees counter-clockwise")
     return StampReport(

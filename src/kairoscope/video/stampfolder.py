@@ -1,5 +1,6 @@
 """Stamp every clip of a folder. One bad file is a line of the report, never the end of the run."""
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,14 +38,16 @@ def find_videos(folder: Path, *, leave_out: Path | None = None) -> tuple[Path, .
 
     Hidden ones and those below `leave_out` are not searched. Symbolic links to files are followed.
     """
-    hidden_from = leave_out.resolve() if leave_out is not None else None
+    folder_itself = _resolved(folder)
+    hidden_from = _resolved(leave_out) if leave_out is not None else None
     found: list[Path] = []
     for path in sorted(folder.rglob("*")):
         if path.suffix.lower() not in VIDEO_SUFFIXES or path.is_dir():
             continue
-        if any(part.startswith(".") for part in path.relative_to(folder).parts):
+        below = path.relative_to(folder)
+        if any(part.startswith(".") for part in below.parts):
             continue
-        if hidden_from is not None and path.absolute().is_relative_to(hidden_from):
+        if hidden_from is not None and (folder_itself / below).is_relative_to(hidden_from):
             continue
         found.append(path)
     return tuple(found)
@@ -68,8 +71,9 @@ def stamp_folder(
     source, target = Path(source), Path(target)
     if not source.is_dir():
         raise UserError(f"{source}: is not a folder")
-    inside = target.absolute().resolve() != source.absolute().resolve()
-    videos = find_videos(source, leave_out=target if inside else None)
+    if _resolved(target) == _resolved(source):
+        raise UserError(f"{target}: choose another folder than the one that holds the clips")
+    videos = find_videos(source, leave_out=target)
     if not videos:
         raise UserError(
             f"{source}: holds no video files (looked for {', '.join(sorted(VIDEO_SUFFIXES))})"
@@ -93,9 +97,18 @@ def stamp_folder(
 
 def _targets(folder: Path, videos: Sequence[Path]) -> list[Path]:
     """Names below the target folder. `a.mkv` and `a.mov` beside each other keep their endings."""
-    names = [video.relative_to(folder).with_suffix(".mp4") for video in videos]
     own = [video.relative_to(folder) for video in videos]
+    names = [path.with_suffix(".mp4") for path in own]
+    count = Counter(names)
     return [
-        name if names.count(name) == 1 or full == name else full.with_name(f"{full.name}.mp4")
+        name if count[name] == 1 or full == name else full.with_name(f"{full.name}.mp4")
         for name, full in zip(names, own, strict=True)
     ]
+
+
+def _resolved(path: Path) -> Path:
+    """Without symbolic links, where they lead anywhere."""
+    try:
+        return path.resolve()
+    except (OSError, RuntimeError):  # a loop of links
+        return path.absolute()

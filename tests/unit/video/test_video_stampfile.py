@@ -163,6 +163,8 @@ def test_settings_that_make_no_sense(make_clip: MakeClip, tmp_path: Path) -> Non
         ("'none'", lambda: stamp_file(source, target, FramePolicy(stamp="none"))),
         ("same file", lambda: stamp_file(source, source)),
         ("same file", lambda: stamp_file(link, source)),
+        ("symbolic links", lambda: stamp_file(_loop(tmp_path / "loop.mp4"), target)),
+        ("another folder", lambda: stamp_folder(tmp_path, tmp_path / "folder.mp4" / "..")),
         ("ends in one of", lambda: stamp_file(source, tmp_path / "a.txt")),
         ("is a folder", lambda: stamp_file(source, _made(tmp_path / "folder.mp4"))),
         ("cannot be written", lambda: stamp_file(source, source / "below.mp4")),
@@ -171,6 +173,11 @@ def test_settings_that_make_no_sense(make_clip: MakeClip, tmp_path: Path) -> Non
         with pytest.raises(UserError, match=said):
             call()
     assert not target.exists()
+
+
+def _loop(path: Path) -> Path:
+    path.symlink_to(path.name)
+    return path
 
 
 def _made(folder: Path) -> Path:
@@ -207,6 +214,17 @@ def test_a_full_disk_leaves_no_half_file(make_clip: MakeClip, tmp_path: Path, sh
     with _disk_of(int(whole.stat().st_size * share)), pytest.raises(CannotWrite, match="stamped"):
         stamp_file(source, target)
     assert list(target.parent.iterdir()) == []
+
+
+def test_sound_that_mp4_cannot_hold_is_left_out_and_said(tmp_path: Path) -> None:
+    source = write_clip(tmp_path / "clip.mkv", audio="pcm_u8", num_frames=10)
+    report = stamp_file(source, tmp_path / "stamped.mp4")
+    assert report.notes == ("audio left out: a .mp4 file cannot hold pcm_u8",)
+    assert not probe(report.target).has_audio
+    assert stamp_file(source, report.target).notes == report.notes
+    report = stamp_file(source, tmp_path / "stamped.mkv")
+    assert report.notes == ()
+    assert probe(report.target).has_audio
 
 
 def test_interruption_leaves_no_half_file(make_clip: MakeClip, tmp_path: Path) -> None:
