@@ -20,6 +20,8 @@ RULES: tuple[Callable[[Evidences], Finding | None], ...] = (
     rules_whole.degenerate,
     rules_whole.target,
     rules_whole.skill,
+    rules_whole.thin_prior,
+    rules_whole.length_alone,
     rules_whole.looking,
     rules_whole.unanswered,
     rules_whole.events_found,

@@ -7,7 +7,7 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from kairoscope.report.figures import Figure, dig, figures, shown, step_unit
+from kairoscope.report.figures import Figure, dig, figures, prior_coverage, shown, step_unit
 from kairoscope.report.page import interval
 from kairoscope.report.paired import Difference
 
@@ -52,6 +52,8 @@ def _caption(metrics: Mapping[str, Any]) -> Text:
     answered = metrics.get("answered")
     words = [f"{metrics['n_clips']} clips", f"{metrics.get('n_groups', 0)} demonstrations"]
     words.append("nothing answered" if answered is None else f"{100 * answered:.1f}% answered")
+    if coverage := prior_coverage(metrics):
+        words.append(f"prior {coverage}")
     ratio = dig(metrics, "wrong_video/mre_ratio")
     if ratio is not None:
         words.append(f"wrong video {ratio:.1f} times the error")

@@ -183,6 +183,12 @@ def headline(metrics: Mapping[str, Any]) -> Figure:
     return first
 
 
+def prior_coverage(metrics: Mapping[str, Any]) -> str:
+    """`for 4 of 10 clips` where not every clip has others to take a prior from, else nothing."""
+    known, given = dig(metrics, "prior/n_clips"), metrics["n_clips"]
+    return "" if known is None or known == given else f"for {known} of {given} clips"
+
+
 def _number(metrics: Mapping[str, Any] | None, path: str) -> float | None:
     value = dig(metrics, path) if path else None
     return None if value is None else float(value)

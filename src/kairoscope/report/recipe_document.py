@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from kairoscope.report.document import (
+from kairoscope.report.blocks import (
     Block,
     Card,
     Cards,
@@ -12,9 +12,9 @@ from kairoscope.report.document import (
     Number,
     Paragraph,
     Table,
-    write_document,
 )
-from kairoscope.report.figures import HEADLINE, Figure, dig, shown, step_unit
+from kairoscope.report.document import write_document
+from kairoscope.report.figures import HEADLINE, Figure, dig, prior_coverage, shown, step_unit
 from kairoscope.report.page import interval
 from kairoscope.report.recipe_evaluation import analysis_blocks, benchmark_blocks, zero_shot_blocks
 from kairoscope.report.recipe_results import conclusion_blocks, re_evaluation_blocks
@@ -67,6 +67,7 @@ def summary(run: RecipeRun) -> str:
     before = None if run.zero_shot is None else run.zero_shot.by_score.get(HEADLINE.score)
     after = None if run.re_evaluation is None else run.re_evaluation.by_score.get(HEADLINE.score)
     shown_figure = after or before
+    found = run.re_evaluation or run.zero_shot
     if shown_figure is None:
         return "Nothing has been evaluated in this folder yet."
     sentences = []
@@ -85,11 +86,11 @@ def summary(run: RecipeRun) -> str:
             f"{shown(shown_figure.value, '%')}."
         )
     if shown_figure.prior is not None and shown_figure.skill is not None:
+        coverage = "" if found is None else prior_coverage(found.metrics)
         sentences.append(
-            f"The no-video prior errs by {shown(shown_figure.prior, '%')}: "
-            f"skill {shown(shown_figure.skill)}."
+            f"The no-video prior errs by {shown(shown_figure.prior, '%')}"
+            f"{' (' + coverage + ')' if coverage else ''}: skill {shown(shown_figure.skill)}."
         )
-    found = run.re_evaluation or run.zero_shot
     ratio = None if found is None else dig(found.metrics, "wrong_video/mre_ratio")
     if ratio is not None:
         sentences.append(f"With a wrong video the error is {ratio:.1f} times as large.")
@@ -113,7 +114,11 @@ def _cards(run: RecipeRun) -> list[Block]:
     if before is not None:
         cards.append(Card("Error zero-shot", Number(before.value, "%"), _ends(before)))
     cards += [
-        Card("No-video prior", Number(figure.prior, "%"), "median of other demonstrations"),
+        Card(
+            "No-video prior",
+            Number(figure.prior, "%"),
+            f"median of other demonstrations {prior_coverage(found.metrics)}".strip(),
+        ),
         Card("Skill over the prior", Number(figure.skill), "1 − error ÷ the prior's error"),
         Card("Wrong-video control", Number(figure.control, "%"), "error with another clip"),
         Card("Answered", Number(100 * float(found.metrics["answered"] or 0), "%"), "of all asked"),

@@ -7,8 +7,7 @@ from statistics import median
 from typing import Any
 
 from kairoscope.core import Record
-from kairoscope.report.boundaries import event_views
-from kairoscope.report.document import (
+from kairoscope.report.blocks import (
     Block,
     Bullets,
     Cell,
@@ -21,10 +20,11 @@ from kairoscope.report.document import (
     Plot,
     Table,
 )
+from kairoscope.report.boundaries import event_views
 from kairoscope.report.figures import HEADLINE, KINDS, dig, figures, shown
 from kairoscope.report.plots import Bar, bars
 from kairoscope.report.recipe_run import Evaluated, RecipeRun
-from kairoscope.report.svg import short
+from kairoscope.report.svg import short, span
 
 NOT_RUN = "This step was not run in this folder."
 
@@ -58,7 +58,7 @@ def _scenario(row: Mapping[str, Any]) -> list[Cell]:
         str(row["scenario"]),
         str(row["n_clips"]),
         str(row["n_groups"]),
-        "–" if low is None or high is None else f"{short(low)} to {short(high)}",
+        "–" if low is None or high is None else span(low, high),
         str(len(row["example_events"])),
     ]
 

@@ -4,9 +4,7 @@ from collections.abc import Sequence
 from statistics import median
 
 from kairoscope.core import Record
-from kairoscope.report.boundaries import EventView, event_views
-from kairoscope.report.curves import Lane, timeline
-from kairoscope.report.document import (
+from kairoscope.report.blocks import (
     Block,
     Bullets,
     Cell,
@@ -18,6 +16,8 @@ from kairoscope.report.document import (
     Plot,
     Table,
 )
+from kairoscope.report.boundaries import EventView, event_views
+from kairoscope.report.curves import Lane, timeline
 from kairoscope.report.figures import HEADLINE, dig, shown, step_unit
 from kairoscope.report.lessons import lessons
 from kairoscope.report.plots import Bar, bars

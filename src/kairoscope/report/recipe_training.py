@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from statistics import fmean
 from typing import Any
 
-from kairoscope.report.document import Block, Cell, Code, Heading, Number, Paragraph, Table
+from kairoscope.report.blocks import Block, Cell, Code, Heading, Number, Paragraph, Table
 from kairoscope.report.figures import shown
 from kairoscope.report.recipe_evaluation import NOT_RUN, command_block
 from kairoscope.report.recipe_run import RecipeRun
-from kairoscope.report.svg import short
+from kairoscope.report.svg import short, span
 from kairoscope.report.training import TrainingLog, training_plots
 from kairoscope.runs import Run
 
@@ -79,10 +79,10 @@ def _properties(clips: Sequence[Mapping[str, Any]]) -> list[list[Cell]]:
         ["Encoding", _most_common(codecs)],
         [
             "Length",
-            f"{short(fmean(durations))} s on average, {short(min(durations))} to "
-            f"{short(max(durations))} s, {short(sum(durations) / 60)} minutes in all",
+            f"{short(fmean(durations))} s on average, {span(min(durations), max(durations))} s, "
+            f"{short(sum(durations) / 60)} minutes in all",
         ],
-        ["Frames a second", f"{short(min(rates))} to {short(max(rates))}" if rates else "–"],
+        ["Frames a second", span(min(rates), max(rates)) if rates else "–"],
         ["Recordings", str(len({clip["group"] for clip in clips}))],
     ]
 

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 
-from kairoscope.report.figures import dig, shown
+from kairoscope.report.figures import dig, prior_coverage, shown
 from kairoscope.report.findings import Evidence, Evidences, Finding
 from kairoscope.report.svg import short
 
@@ -40,12 +40,17 @@ def target(seen: Evidences) -> Finding | None:
 
 
 def skill(seen: Evidences) -> Finding | None:
-    """Does the model know more than the other demonstrations' median does?"""
+    """Does the model know more than the other demonstrations' median does, beyond doubt?"""
     value, prior = dig(seen.metrics, "skill"), dig(seen.metrics, "prior/mre_percent")
     if value is None or prior is None:
         return None
-    own = dig(seen.metrics, "ends/all/mre_percent") or 0.0
-    figures = f"The model errs by {short(own)}%, the prior by {short(prior)}%: skill {shown(value)}"
+    low, high = dig(seen.metrics, "skill_ci95") or (value, value)
+    own = prior * (1 - value)  # on the clips that have a prior, whatever the other clips give
+    clips = f"On the {seen.metrics['prior']['n_clips']} clips that have a prior"
+    figures = (
+        f"{clips}, the model errs by {shown(own, '%')}, the prior by {shown(prior, '%')}: "
+        f"skill {shown(value)} (95 %: {shown(low)} to {shown(high)})"
+    )
     evidence: Evidence = {"skill": value, "prior_mre_percent": prior, "mre_percent": own}
     if value <= 0:
         return Finding(
@@ -55,10 +60,10 @@ def skill(seen: Evidences) -> Finding | None:
             "any video, is at least as good.",
             evidence=evidence,
         )
-    if value < 0.3:
+    if value < 0.3 or low <= 0:
         return Finding(
             severity="warning",
-            title="The model adds little to the no-video prior",
+            title="The model adds little to the no-video prior, or not beyond doubt",
             detail=f"{figures}.",
             evidence=evidence,
         )
@@ -67,6 +72,39 @@ def skill(seen: Evidences) -> Finding | None:
         title="The model knows more than the no-video prior",
         detail=f"{figures}.",
         evidence=evidence,
+    )
+
+
+def thin_prior(seen: Evidences) -> Finding | None:
+    """A prior that exists for a part of the clips only."""
+    coverage = prior_coverage(seen.metrics)
+    if not coverage:
+        return None
+    known = int(seen.metrics["prior"]["n_clips"])
+    return Finding(
+        severity="warning",
+        title=f"There is a no-video prior only {coverage}",
+        detail="The other clips have no demonstration of another group with the same scenario and "
+        "events; prior and skill say nothing about them.",
+        evidence={"with_prior": known, "clips": int(seen.metrics["n_clips"])},
+    )
+
+
+def length_alone(seen: Evidences) -> Finding | None:
+    """Is the length of the clip, with the usual share of it, as good a guess as the answer?"""
+    value, prior = dig(seen.metrics, "skill"), dig(seen.metrics, "prior/mre_percent")
+    relative = dig(seen.metrics, "prior/relative/mre_percent")
+    if value is None or prior is None or relative is None:
+        return None
+    own = prior * (1 - value)
+    if own < relative or value <= 0:  # without skill there is nothing to explain
+        return None
+    return Finding(
+        severity="gap",
+        title="The length of the clip explains as much as the answers do",
+        detail=f"Taking the other demonstrations' median shares of the clip's length gives an error "
+        f"of {shown(relative, '%')}, the model's answers to the same clips {shown(own, '%')}.",
+        evidence={"relative_prior_mre_percent": relative, "mre_percent": own},
     )
 
 

@@ -154,3 +154,9 @@ def short(value: float, digits: int = 3) -> str:
 def signed(value: float) -> str:
     """A number with its sign, two significant digits."""
     return f"+{short(value, 2)}" if value > 0 else short(value, 2).replace("-", "−")
+
+
+def span(low: float, high: float) -> str:
+    """`3 to 8`, or just `8` where both are written the same."""
+    first, last = short(low), short(high)
+    return first if first == last else f"{first} to {last}"

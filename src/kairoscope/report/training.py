@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from kairoscope.core import UserError
+from kairoscope.report.blocks import Plot
 from kairoscope.report.curves import Series, curves
-from kairoscope.report.document import Plot
 from kairoscope.runs import Run
 
 STEP_KEY = ("kind", "step")

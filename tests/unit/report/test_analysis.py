@@ -1,6 +1,7 @@
 """Every rule speaks where it should, stays silent where it should not, and only of the measured."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -133,6 +134,40 @@ def test_a_model_that_repeats_the_median_has_no_skill_and_does_not_look() -> Non
     assert has(found, "does not look")
     assert has(found, "no better than the no-video prior") or has(found, "adds little")
     assert has(found, "same whatever the clip")
+
+
+def test_a_prior_for_a_part_of_the_clips_is_pointed_out() -> None:
+    records = [a_record(i, noisy(i, truth(i)), "s" if i else "alone") for i in range(12)]
+    found = has(titles(analyse(summarize(records, draws=200), records)), "only for 11 of 12 clips")
+    assert found is not None
+    assert found.evidence == {"with_prior": 11, "clips": 12}
+    assert has(findings(noisy), "no-video prior only") is None
+
+
+def test_answers_that_are_shares_of_the_length_are_found_out() -> None:
+    def stretched(i: int) -> Events:
+        ends = [(1 + 2 * chance("length", i)) * share for share in (1.0, 2.0, 3.0)]
+        pairs = zip(QUERY, (0.0, *ends), ends, strict=False)
+        return tuple(Event(name, round(a, 2), round(b, 2)) for name, a, b in pairs)
+
+    def a_clip(i: int, answer: Events) -> Record:
+        length_s = stretched(i)[-1].end_s + 1.0
+        record = a_record(i, answer, "s")
+        return replace(record, gold=TASK.to_json(stretched(i)), duration_s=length_s)
+
+    def guess(i: int) -> Events:
+        length_s = stretched(i)[-1].end_s + 1.0
+        ends = [length_s * share for share in (0.2, 0.5, 0.9)]
+        pairs = zip(QUERY, (0.0, *ends), ends, strict=False)
+        return tuple(Event(name, a, b) for name, a, b in pairs)
+
+    def found(answer: Callable[[int], Events]) -> Finding | None:
+        records = [a_clip(i, answer(i)) for i in range(20)]
+        metrics = summarize(records, draws=200)
+        return has(titles(analyse(metrics, records)), "length of the clip")
+
+    assert found(guess) is not None
+    assert found(stretched) is None
 
 
 def test_an_early_bias_is_measured() -> None:

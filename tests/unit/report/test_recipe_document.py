@@ -13,22 +13,13 @@ from html_checks import check_page
 from kairoscope.config import LoraConfig, SFTConfig
 from kairoscope.core import UserError
 from kairoscope.report.analysis import write_analysis
-from kairoscope.report.document import (
-    Block,
-    Cell,
-    Code,
-    Heading,
-    Number,
-    Paragraph,
-    Table,
-    plain_markdown,
-    to_html,
-    to_markdown,
-    write_document,
-)
+from kairoscope.report.blocks import Block, Cell, Code, Heading, Number, Paragraph, Table
+from kairoscope.report.document import write_document
 from kairoscope.report.evaluation_page import write_evaluation_page
 from kairoscope.report.figures import dig, shown
+from kairoscope.report.html import to_html
 from kairoscope.report.lessons import lessons
+from kairoscope.report.markdown import plain_markdown, to_markdown
 from kairoscope.report.recipe_document import write_recipe_document
 from kairoscope.report.recipe_run import read_recipe_run
 from kairoscope.report.recipe_training import as_toml, log_blocks
