@@ -21,7 +21,7 @@ from kairoscope.report.blocks import (
     Table,
 )
 from kairoscope.report.findings import Finding
-from kairoscope.report.page import interval, render_page, svg, value
+from kairoscope.report.page import interval, prose, render_page, svg, value
 from kairoscope.report.svg import printable
 
 
@@ -73,7 +73,7 @@ def _html(block: Block) -> Markup:
         case Heading(level, text):
             return Markup('<h{0} id="{1}">{2}</h{0}>').format(level, anchor(text), printable(text))
         case Paragraph(text):
-            return Markup("<p>{}</p>").format(printable(text))
+            return Markup("<p>{}</p>").format(prose(text))
         case Bullets(items):
             rows = Markup("").join(Markup("<li>{}</li>").format(printable(i)) for i in items)
             return Markup("<ul>{}</ul>").format(rows)
@@ -100,7 +100,7 @@ def _html_card(card: Card, *, first: bool) -> Markup:
         " lead" if first else "",
         card.label,
         value(card.number.value, card.number.unit),
-        printable(card.note),
+        prose(card.note),
     )
 
 
@@ -108,7 +108,7 @@ def _html_finding(finding: Finding) -> Markup:
     return Markup(
         '<li class="finding"><span class="tag {}">{}</span>'
         "<div><strong>{}</strong><p>{}</p></div></li>"
-    ).format(finding.colour, finding.severity, printable(finding.title), printable(finding.detail))
+    ).format(finding.colour, finding.severity, prose(finding.title), prose(finding.detail))
 
 
 def _html_table(table: Table) -> Markup:

@@ -7,6 +7,7 @@ event's name or a model's answer may hold, nothing else runs, and nothing is fet
 import base64
 import hashlib
 import json
+import re
 from functools import cache
 from importlib.metadata import version
 from importlib.resources import files
@@ -85,10 +86,16 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters["clean"] = printable
+    environment.filters["prose"] = prose
     environment.filters["value"] = value
     environment.filters["interval"] = interval
     environment.filters["percent"] = lambda share: value(100 * share, "%")
     return environment
+
+
+def prose(text: str) -> str:
+    """Text of our own wording: a number and its percent sign stay on one line."""
+    return re.sub(r"(?<=\d) (?=%)", "\u00a0", printable(text))
 
 
 def value(number: float | None, unit: str = "") -> Markup:

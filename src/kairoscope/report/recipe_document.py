@@ -74,11 +74,11 @@ def summary(run: RecipeRun) -> str:
     step = next((d for d in run.differences if d.kind is HEADLINE), None)
     if step is not None:
         unit = step_unit(HEADLINE.suffix)
-        ends = interval(step.interval, unit)
+        words = interval(step.interval, unit)
         sentences.append(
             f"On {step.num_clips} clips, the mean relative error of the ends went from "
             f"{shown(step.before, '%')} to {shown(step.after, '%')}"
-            + (f" (difference {ends} points with 95 % confidence)." if ends else ".")
+            + (f" (difference {words} points with 95 % confidence)." if words else ".")
         )
     else:
         sentences.append(
@@ -97,7 +97,9 @@ def summary(run: RecipeRun) -> str:
     goal = run.targets.get("mre_percent")
     if goal is not None:
         met = "reached" if shown_figure.value < goal else "not reached"
-        sentences.append(f"The goal, below {shown(goal, '%')}, is {met}.")
+        ends = shown_figure.interval
+        doubt = ", though not beyond doubt" if ends and ends[0] < goal <= ends[1] else ""
+        sentences.append(f"The goal, below {shown(goal, '%')}, is {met}{doubt}.")
     return " ".join(sentences)
 
 

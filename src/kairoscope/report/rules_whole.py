@@ -60,6 +60,8 @@ def skill(seen: Evidences) -> Finding | None:
             "any video, is at least as good.",
             evidence=evidence,
         )
+    if length_alone(seen) is not None:
+        return None  # skill that the clip's length explains is no strength
     if value < 0.3 or low <= 0:
         return Finding(
             severity="warning",
