@@ -1,0 +1,69 @@
+"""Which numbers make sense in settings, by the name of the field."""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from kairoscope.core import UserError
+
+LIMITS: Mapping[str, tuple[float, float]] = {
+    "fps": (0.1, 60),
+    "max_frames": (1, math.inf),
+    "total_pixels": (1, math.inf),
+    "min_frame_pixels": (1, math.inf),
+    "max_frame_pixels": (1, math.inf),
+    "stamp_height": (0.05, 0.5),
+    "clock_scale": (1e-3, 1e3),
+    "trials": (1, 1000),
+    "temperature": (0, 10),
+    "top_p": (1e-6, 1),
+    "max_new_tokens": (1, 100_000),
+    "bootstrap_draws": (10, 1_000_000),
+    "epochs": (1e-9, 1e6),
+    "max_steps": (1, math.inf),
+    "batch_size": (1, math.inf),
+    "micro_batch_size": (1, math.inf),
+    "learning_rate": (0, 100),
+    "min_learning_rate_ratio": (0, 1),
+    "warmup_steps": (0, math.inf),
+    "weight_decay": (0, 100),
+    "betas": (0, 1 - 1e-9),
+    "epsilon": (1e-30, 1),
+    "max_grad_norm": (1e-9, math.inf),
+    "dense_weight": (0, 1e6),
+    "max_tokens": (1, math.inf),
+    "eval_every": (1, math.inf),
+    "save_every": (1, math.inf),
+    "keep_checkpoints": (1, math.inf),
+    "rank": (1, 4096),
+    "alpha": (1, 65_536),
+    "dropout": (0, 1),
+    "vision_depth": (1, 256),
+    "vision_width": (8, 65_536),
+    "vision_heads": (1, 1024),
+    "text_depth": (1, 256),
+    "text_width": (8, 65_536),
+    "text_heads": (1, 1024),
+    "text_kv_heads": (1, 1024),
+}
+"""Field of any settings -> least and largest number that makes sense."""
+
+
+def check_limits(field: str, value: Any, where: str) -> None:
+    """Refuse a number, or a tuple with one, that is out of the range of its field.
+
+    Args:
+        field: name of the setting; one without limits takes any finite number.
+        value: anything; what is no number is not looked at.
+        where: the file or option that it comes from.
+
+    Raises:
+        UserError: it is out of range.
+    """
+    least, most = LIMITS.get(field, (-math.inf, math.inf))
+    for number in value if isinstance(value, tuple) else (value,):
+        if isinstance(number, bool) or not isinstance(number, int | float):
+            continue
+        if not least <= number <= most or not math.isfinite(number):
+            high = "up" if most == math.inf else f"to {most:g}"
+            raise UserError(f"{where}: {field} is {number:g}; allowed: {least:g} {high}")
