@@ -1,5 +1,11 @@
 """The command line: verbs only. Every command imports what it needs when it runs."""
 
-from kairoscope.cli.app import main
+from kairoscope.cli.interrupt import watch_for_ctrl_c
 
-__all__ = ["main"]
+
+def main() -> None:
+    """The entry point. Ctrl-C is taken care of before anything that takes time is imported."""
+    watch_for_ctrl_c()
+    from kairoscope.cli.ending import run_command
+
+    run_command()

@@ -5,53 +5,86 @@ from typing import Annotated
 
 import typer
 
-from kairoscope.cli.app import app, err, out
-from kairoscope.cli.options import DeviceOption, FramesOption, ModelOption, OutOption
+from kairoscope.cli.app import command, note, say
+from kairoscope.cli.options import (
+    DECODING,
+    BatchOption,
+    DeviceOption,
+    FramesOption,
+    ModelOption,
+    OutOption,
+    PromptOption,
+)
 from kairoscope.cli.progress import bars
+from kairoscope.core import UserError
+
+MAX_LISTED = 20
 
 
-@app.command()
+@command("From videos to boundaries")
 def annotate(
-    source: Annotated[Path, typer.Argument(help="A video, a folder of videos, or a list of them.")],
+    source: Annotated[
+        Path,
+        typer.Argument(
+            metavar="SOURCE", help="A video, a folder of videos, or a list of them (.txt, .jsonl)."
+        ),
+    ],
     task: Annotated[
-        str, typer.Option("--task", help="A task file (.toml) or the name of a shipped one.")
+        str,
+        typer.Option(
+            "--task", metavar="TASK", help="A task file (.toml), or the name of a shipped one."
+        ),
     ],
     folder: OutOption,
     model: ModelOption = "builtin",
+    decoding: Annotated[str | None, DECODING] = None,
+    prompt: PromptOption = None,
     frames: FramesOption = None,
     device: DeviceOption = None,
-    batch_size: Annotated[int | None, typer.Option(min=1, help="Clips in a forward pass.")] = None,
+    batch_size: BatchOption = None,
 ) -> None:
-    """Find when every event of a task starts and ends in videos; write boundaries and a page."""
+    """Find when every event of a task starts and ends in videos.
+
+    Writes boundaries.csv, boundaries.jsonl and a page with a timeline of every clip,
+    annotations.html. Clips that cannot be read are counted and listed.
+    """
     from kairoscope.data.clips import list_videos
     from kairoscope.data.taskfiles import load_task
     from kairoscope.recipes import get_recipe
     from kairoscope.recipes.stages import annotate_stage, load_engine
-    from kairoscope.settings import assignments
+    from kairoscope.settings import assignments, changed
 
+    recipe = get_recipe("subtask-times")
+    how = changed(recipe.evaluation, {"decoding": decoding or "posterior"}, "command line").decoding
     asked = load_task(task)
     clips = named_clips(source, list_videos(source))
-    engine = load_engine(model, device=device, batch_size=batch_size)
     with bars() as progress:
+        engine = load_engine(model, device=device, batch_size=batch_size, on_progress=progress)
         tally = annotate_stage(
-            get_recipe("subtask-times"),
+            recipe,
             engine,
             clips,
             asked,
+            source=source,
             out=folder,
+            decoding=how,
             frames=assignments(frames or [], "--frames"),
             on_progress=progress,
+            prompt=prompt,
         )
-    for clip, reason in tally.problems[:20]:
-        err.print(f"[yellow]no boundaries:[/] {clip}: {reason}", highlight=False)
-    if len(tally.problems) > 20:
-        err.print(f"… and {len(tally.problems) - 20} more in {folder / 'problems.json'}")
-    out.print(
+    for clip, reason in tally.problems[:MAX_LISTED]:
+        note("no boundaries: ", f"{clip}: {reason}")
+    if len(tally.problems) > MAX_LISTED:
+        more = len(tally.problems) - MAX_LISTED
+        note(f"and {more} more: ", f"{folder / 'problems.json'}")
+    if len(tally.problems) == tally.num_clips:
+        raise UserError(f"{source}: no boundaries in any of its {tally.num_clips} clips")
+    say(
         f"{tally.num_clips} clips, {tally.num_events} events, {tally.num_flagged} of them flagged "
         f"for a look; {len(tally.problems)} clips without boundaries"
     )
     for name in ("boundaries.csv", "boundaries.jsonl", "annotations.html"):
-        out.print(f"  {folder / name}")
+        say(f"  {folder / name}")
 
 
 def named_clips(source: Path, videos: list[Path]) -> list[tuple[str, Path]]:

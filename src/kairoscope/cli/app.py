@@ -1,50 +1,100 @@
-"""The application and its entry point."""
+"""The application, and how it speaks: results on standard output, everything else on the other."""
 
-import sys
-from typing import Annotated
+from collections.abc import Callable
+from inspect import getdoc
+from typing import Annotated, Any, Literal, TypeVar
 
 import typer
-from rich.console import Console
+from rich.console import Console, RenderableType
+from rich.text import Text
 
 from kairoscope import __version__
-from kairoscope.core import UserError
 
 app = typer.Typer(
     name="kairoscope",
-    help="Find, to the frame, when every subtask in a robot video begins and ends.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120},
 )
-err = Console(stderr=True)
-out = Console()
+Verb = TypeVar("Verb", bound=Callable[..., Any])
+Panel = Literal[
+    "From videos to boundaries",
+    "Evaluate and train",
+    "Videos",
+    "Data, models, this machine",
+]
+err = Console(stderr=True, highlight=False)
+out = Console(highlight=False)
+
+
+def command(panel: Panel, name: str | None = None) -> Callable[[Verb], Verb]:
+    """Register a function as a command, with its docstring as its help."""
+
+    def register(verb: Verb) -> Verb:
+        app.command(name, help=_flowing(getdoc(verb) or ""), rich_help_panel=panel)(verb)
+        return verb
+
+    return register
+
+
+def _flowing(text: str) -> str:
+    """Each paragraph on one line, so that the terminal breaks it."""
+    return "\n\n".join(" ".join(part.split()) for part in text.split("\n\n"))
+
+
+def say(text: str, style: str = "") -> None:
+    """A line of the result. Nothing in it is taken for markup, and long paths stay whole."""
+    out.print(Text(_visible(text), style), soft_wrap=True)
+
+
+def show(table: RenderableType) -> None:
+    """A table of the result."""
+    out.print(table)
+
+
+def note(label: str, text: str = "") -> None:
+    """A remark that is not the result: a label and what it is about."""
+    err.print(Text(_visible(label), "yellow").append(_visible(text), "default"), soft_wrap=True)
+
+
+def complain(message: str) -> None:
+    """Why a command could not do what it was asked for."""
+    words = Text("error: ", "bold red").append(_visible(message), "not bold default")
+    err.print(words, soft_wrap=True)
+
+
+def _visible(text: str) -> str:
+    """Control characters, which file names may hold, as escapes: no name moves the cursor."""
+    return "".join(
+        char if char.isprintable() or char == "\n" else char.encode("unicode_escape").decode()
+        for char in text
+    )
 
 
 def _show_version(value: bool) -> None:  # noqa: FBT001
     if value:
-        out.print(f"kairoscope {__version__}", highlight=False)
+        say(f"kairoscope {__version__}")
         raise typer.Exit
 
 
-@app.callback()
+HELP = """
+Find, to the frame, when every subtask in a robot video begins and ends.
+
+Every command that works for a while can be stopped at any moment and goes on when it is run again.
+Results go to standard output, progress and remarks to standard error. Exit codes: 0 done, 1 a check
+failed, 2 something to put right, 130 stopped with Ctrl-C.
+"""
+
+
+@app.callback(help=_flowing(HELP.strip()))
 def _options(
     version: Annotated[  # noqa: FBT002
-        bool, typer.Option("--version", callback=_show_version, is_eager=True)
+        bool,
+        typer.Option(
+            "--version", callback=_show_version, is_eager=True, help="Print the version and exit."
+        ),
     ] = False,
 ) -> None:
-    """Find, to the frame, when every subtask in a robot video begins and ends."""
-
-
-def main() -> None:
-    """Run a command; what the user can put right is one message, never a traceback."""
-    from kairoscope.cli import annotation, doctor, evaluation, training, video, world  # noqa: F401
-
-    try:
-        app()
-    except UserError as error:
-        err.print(f"[bold red]error:[/] {error}", highlight=False, markup=True)
-        sys.exit(2)
-    except KeyboardInterrupt:
-        err.print("\n[yellow]stopped.[/] Finished work is kept: run the same command to go on.")
-        sys.exit(130)
+    """The options of the program itself."""

@@ -4,29 +4,39 @@ from typing import Annotated
 
 import typer
 from rich.table import Table
+from rich.text import Text
 
-from kairoscope.cli.app import app, out
+from kairoscope.cli.app import command, err, say, show
 from kairoscope.cli.options import DeviceOption
 
+MARKS = {True: Text("ok", "green"), False: Text("wrong", "red"), None: Text("note", "dim")}
 
-@app.command()
+
+@command("Data, models, this machine")
 def doctor(
     model: Annotated[
-        str | None, typer.Option(help="Also load this model and check what it is really fed.")
+        str,
+        typer.Option(
+            metavar="MODEL", help="Load this model, too, and check what it is really fed."
+        ),
     ] = "builtin",
     device: DeviceOption = None,
 ) -> None:
-    """Check this machine: versions, devices, decoders, and what a model is really fed."""
+    """Check this machine: versions, devices, decoders, and what a model is really fed.
+
+    Exits with 1 where a check failed.
+    """
     from kairoscope.doctor import examine
 
     failed = 0
     table = Table("", "check", "found", title="kairoscope doctor", title_justify="left")
-    for finding in examine(model, device):
-        mark = {True: "[green]ok[/]", False: "[red]wrong[/]", None: "[dim]note[/]"}[finding.good]
-        table.add_row(mark, finding.what, finding.found)
-        failed += finding.good is False
-    out.print(table)
+    with err.status("checking"):
+        for finding in examine(model, device):
+            mark = MARKS[finding.good]
+            table.add_row(mark.copy(), Text(finding.what), Text(finding.found))
+            failed += finding.good is False
+    show(table)
     if failed:
-        out.print(f"[red]{failed} checks failed[/]; see the rows marked wrong")
+        say(f"{failed} checks failed: see the rows marked wrong.", "red")
         raise typer.Exit(1)
-    out.print("Everything that was checked is as it should be.")
+    say("Everything that was checked is as it should be.")

@@ -1,34 +1,105 @@
 """Options that several commands share."""
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+
+from kairoscope.core import UserError
 
 ModelOption = Annotated[
     str,
     typer.Option(
         "--model",
-        help="builtin, a checkpoint folder, or a model on the hub (Qwen2.5-VL, Qwen3-VL).",
+        metavar="MODEL",
+        help="builtin, a checkpoint folder, or a model on the hub (Qwen2.5-VL or Qwen3-VL).",
     ),
 ]
 DeviceOption = Annotated[
     str | None,
-    typer.Option("--device", help="cpu, cuda, cuda:1, … (default: a GPU if there is one)"),
+    typer.Option(
+        "--device",
+        metavar="DEVICE",
+        help="cpu, cuda, cuda:1, … (default: a GPU where there is one)",
+    ),
 ]
 FramesOption = Annotated[
     list[str] | None,
-    typer.Option("--frames", help="Change the frame policy: fps=4, total_pixels=…; repeatable."),
+    typer.Option(
+        "--frames",
+        metavar="NAME=VALUE",
+        help="Change the frame policy, as fps=4 or total_pixels=1000000; repeatable "
+        "(default: the checkpoint's own policy, else the recipe's).",
+    ),
 ]
-OutOption = Annotated[Path, typer.Option("--out", help="Output folder; run again to go on in it.")]
+OutOption = Annotated[
+    Path,
+    typer.Option("--out", metavar="FOLDER", help="Where the run goes; run again to go on in it."),
+]
 DataOption = Annotated[
-    Path, typer.Option("--data", help="Folder with labels.jsonl, a label file, or a HF dataset.")
+    Path,
+    typer.Option(
+        "--data",
+        metavar="DATA",
+        help="Folder with labels.jsonl, a label file, or a dataset of conversations.",
+    ),
 ]
-RecipeArgument = Annotated[str, typer.Argument(help="Recipe: subtask-times.")]
+RecipeArgument = Annotated[str, typer.Argument(metavar="RECIPE", help="subtask-times.")]
 SetOption = Annotated[
     list[str] | None,
-    typer.Option("--set", help="Change a training setting: name=value; repeatable."),
+    typer.Option(
+        "--set",
+        metavar="NAME=VALUE",
+        help="Change a training setting, as epochs=5 or lora.rank=8; repeatable.",
+    ),
 ]
 ConfigOption = Annotated[
-    Path | None, typer.Option("--config", help="TOML file with [sft] and [frames] tables.")
+    Path | None,
+    typer.Option(
+        "--config",
+        metavar="FILE.toml",
+        help=r"Settings in tables \[sft], \[frames] and \[evaluation], as far as the command has use "
+        "for them; options on the command line win.",
+    ),
 ]
+PromptOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--prompt",
+        metavar="FILE.yaml",
+        help="Ask with these words: system_prompt and user_prompt, as the recipes' own files have "
+        "them (default: the recipe's prompt).",
+    ),
+]
+BatchOption = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        metavar="N",
+        help="Clips that share a forward pass (default: 1 on a CPU, 8 on a GPU).",
+    ),
+]
+DECODING = typer.Option(
+    metavar="HOW",
+    help="posterior: every event, each time the median of its distribution, with a confidence; "
+    "constrained: every event, likeliest or drawn times; free: whatever the model writes "
+    "(default: posterior).",
+)
+TABLES = ("sft", "frames", "evaluation")
+
+
+def read_config(file: Path | None, allowed: tuple[str, ...] = TABLES) -> dict[str, Any]:
+    """The tables of a `--config` file, an empty one for each that it lacks.
+
+    Raises UserError for a file that cannot be read, and for tables that this command does not use.
+    """
+    from kairoscope.settings import read_toml
+
+    found = read_toml(file) if file else {}
+    for name, table in found.items():
+        if name not in allowed:
+            raise UserError(f"{file}: unknown {name!r}; allowed: {', '.join(allowed)}")
+        if not isinstance(table, Mapping):
+            raise UserError(f"{file}: {name} is {table!r}; allowed: a table [{name}]")
+    return {name: found.get(name, {}) for name in allowed}

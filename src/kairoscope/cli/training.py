@@ -1,11 +1,11 @@
 """`kairoscope new-model` and `kairoscope sft`."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from kairoscope.cli.app import app, out
+from kairoscope.cli.app import command, note, say
 from kairoscope.cli.options import (
     ConfigOption,
     DataOption,
@@ -13,40 +13,61 @@ from kairoscope.cli.options import (
     FramesOption,
     ModelOption,
     OutOption,
+    PromptOption,
     RecipeArgument,
     SetOption,
+    read_config,
 )
 from kairoscope.cli.progress import bars
+from kairoscope.core import UserError
+
+HELD_OUT_SHARE = 0.15
+MAX_LISTED = 20
 
 
-@app.command("new-model")
+@command("Data, models, this machine", "new-model")
 def new_model(
-    folder: Annotated[Path, typer.Argument(help="Where to write the checkpoint.")],
+    folder: Annotated[
+        Path, typer.Argument(metavar="FOLDER", help="A new folder for the checkpoint.")
+    ],
     data: DataOption,
-    recipe: Annotated[str, typer.Option(help="Recipe whose texts train the tokenizer.")] = (
-        "subtask-times"
-    ),
-    seed: Annotated[int, typer.Option(help="Seed of the random weights.")] = 0,
+    recipe: Annotated[
+        str, typer.Option(metavar="RECIPE", help="Recipe whose texts train the tokenizer.")
+    ] = "subtask-times",
+    seed: Annotated[int, typer.Option(metavar="N", help="Of the random weights.")] = 0,
     size: Annotated[
-        list[str] | None, typer.Option("--size", help="Sizes as name=value, as text_width=192.")
+        list[str] | None,
+        typer.Option(
+            "--size",
+            metavar="NAME=VALUE",
+            help="vision_depth, vision_width, vision_heads, text_depth, text_width, text_heads or "
+            "text_kv_heads; repeatable (default: about 3 million weights).",
+        ),
     ] = None,
     frames: FramesOption = None,
 ) -> None:
-    """Make a small Qwen2.5-VL checkpoint with random weights and its own tokenizer."""
+    """Make a small Qwen2.5-VL checkpoint with random weights and its own tokenizer.
+
+    It knows nothing yet: `kairoscope sft` teaches it.
+    """
     from kairoscope.models.scratch import Size, make_checkpoint
     from kairoscope.recipes import get_recipe
     from kairoscope.recipes.stages import load_data
     from kairoscope.settings import assignments, changed
 
+    if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
+        raise UserError(f"{folder}: is there already; choose a new folder for the checkpoint")
     chosen = get_recipe(recipe)
-    samples, _ = load_data(data)
+    samples, problems = load_data(data)
     policy = changed(chosen.frames, assignments(frames or [], "--frames"), "--frames")
     sizes = changed(Size(), assignments(size or [], "--size"), "--size")
     number = make_checkpoint(folder, chosen.task, samples, policy, sizes, seed)
-    out.print(f"{folder}: {number / 1e6:.2f} million random weights, tokenizer, frame policy")
+    if problems:
+        note(f"{len(problems)} label rows were not used, ", f"first: {problems[0]}")
+    say(f"{folder}: {number / 1e6:.2f} million random weights, tokenizer, frame policy")
 
 
-@app.command()
+@command("Evaluate and train")
 def sft(
     recipe: RecipeArgument,
     data: DataOption,
@@ -54,52 +75,67 @@ def sft(
     model: ModelOption = "builtin",
     held_out: Annotated[
         Path | None,
-        typer.Option(help="Labelled clips to choose the best checkpoint on (default: a split)."),
+        typer.Option(
+            metavar="DATA",
+            help="Labelled clips to choose the best checkpoint on (default: 15 % of the groups).",
+        ),
     ] = None,
     config: ConfigOption = None,
     settings: SetOption = None,
+    prompt: PromptOption = None,
+    frames: FramesOption = None,
     device: DeviceOption = None,
 ) -> None:
-    """Fine-tune a checkpoint on labelled clips. Run it again after a kill to go on exactly."""
+    """Fine-tune a checkpoint on labelled clips. Run it again after a kill to go on exactly.
+
+    Writes the best checkpoint (best/, which transformers loads), train.jsonl, curation.json and
+    training.html. Clips and labels that cannot be used are counted and listed.
+    """
     from kairoscope.recipes import get_recipe
     from kairoscope.recipes.stages import curate_stage, load_data, sft_config_for, train_stage
-    from kairoscope.settings import assignments, read_toml
+    from kairoscope.settings import assignments
 
     chosen = get_recipe(recipe)
-    file: dict[str, Any] = read_toml(config) if config else {}
+    tables = read_config(config, ("sft", "frames"))
     changes = [
-        (f"{config} [sft]", file.get("sft", {})),
+        (f"{config} [sft]", tables["sft"]),
         ("--set", assignments(settings or [], "--set")),
     ]
     sft_config = sft_config_for(chosen, model, changes)
     samples, problems = load_data(data)
-    where = {"train": str(data.resolve()), "held_out": str(held_out and held_out.resolve())}
+    chosen_on = load_data(held_out) if held_out else None
     with bars() as progress:
         curation = curate_stage(
             samples,
             problems,
-            holdout=0.0 if held_out else 0.15,
+            holdout=0.0 if held_out else HELD_OUT_SHARE,
             seed=sft_config.seed,
             on_progress=progress,
         )
-        chosen_on = load_data(held_out)[0] if held_out else curation.held_out
         result = train_stage(
             chosen,
             model=model,
             train=curation.train,
-            held_out=chosen_on,
-            data=where,
+            held_out=chosen_on[0] if chosen_on else curation.held_out,
+            checksums=curation.hashes,
             out=folder,
             config=sft_config,
-            frames=file.get("frames"),
+            frames={**tables["frames"], **assignments(frames or [], "--frames")},
             device=device,
             on_progress=progress,
+            prompt=prompt,
+            curation=curation.manifest(),
         )
-    for drop in curation.drops:
-        out.print(f"left out {drop.sample_id}: {drop.reason} ({drop.detail})", highlight=False)
-    for rejected in result.rejected:
-        out.print(f"left out {rejected.sample_id}: {rejected.reason}", highlight=False)
-    out.print(
+    left_out = [f"{drop.sample_id}: {drop.reason}: {drop.detail}" for drop in curation.drops]
+    left_out += [f"{one.sample_id}: {one.reason}" for one in result.rejected]
+    left_out += [f"held out: {problem}" for problem in (chosen_on[1] if chosen_on else [])]
+    for line in left_out[:MAX_LISTED]:
+        note("left out: ", line)
+    if len(left_out) > MAX_LISTED:
+        more = len(left_out) - MAX_LISTED
+        note(f"and {more} more: ", f"{folder / 'curation.json'}")
+    say(
         f"trained on {len(curation.train) - len(result.rejected)} of {curation.n_in} clips; "
-        f"best checkpoint (step {result.best_step} of {result.num_steps}): {result.checkpoint}"
+        f"best checkpoint, step {result.best_step} of {result.num_steps}: {result.checkpoint}"
     )
+    say(f"report: {folder / 'training.html'}")

@@ -1,77 +1,129 @@
 """`kairoscope stamp` and `kairoscope frames`."""
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from kairoscope.cli.app import app, err, out
+from kairoscope.cli.app import command, note, say
 from kairoscope.cli.options import FramesOption
-from kairoscope.cli.progress import bars
+from kairoscope.cli.progress import Report, bars
+from kairoscope.core import FramePolicy, UserError
 
 
-@app.command()
+@command("Videos")
 def stamp(
-    source: Annotated[Path, typer.Argument(help="A video or a folder of videos.")],
-    target: Annotated[Path, typer.Argument(help="Where the stamped video or videos go.")],
-    frames: FramesOption = None,
-    preset: Annotated[str, typer.Option(help="x264 preset.")] = "veryfast",
-    crf: Annotated[int, typer.Option(min=0, max=51, help="x264 quality, lower is better.")] = 23,
+    source: Annotated[Path, typer.Argument(metavar="IN", help="A video, or a folder of videos.")],
+    target: Annotated[
+        Path, typer.Argument(metavar="OUT", help="Where the stamped video or videos go.")
+    ],
+    frames: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--frames",
+            metavar="NAME=VALUE",
+            help="stamp=frame (every frame its own time) or stamp=pair (one time for two frames "
+            "that are sampled at fps); stamp_place=over or stamp_place=band (below the picture); "
+            "stamp_height=0.12; repeatable (default: stamp=frame, stamp_place=over).",
+        ),
+    ] = None,
+    preset: Annotated[
+        str, typer.Option(metavar="PRESET", help="Of x264, from ultrafast to placebo.")
+    ] = "veryfast",
+    crf: Annotated[
+        int, typer.Option(metavar="0..51", help="Quality of x264; lower is better.")
+    ] = 23,
 ) -> None:
-    """Burn the time into every frame of videos (H.264, times and sound kept)."""
+    """Burn the time into every frame of videos (H.264; frame times and sound are kept).
+
+    Any frame rate, constant or not, odd sizes, rotation. A video that is there already, made with
+    the same settings, is left alone; one that cannot be read does not end the others.
+    """
     from kairoscope.settings import assignments, changed
-    from kairoscope.video.stampfile import FILE_POLICY, stamp_file
-    from kairoscope.video.stampfolder import stamp_folder
+    from kairoscope.video.stampfile import FILE_POLICY
 
     policy = changed(FILE_POLICY, assignments(frames or [], "--frames"), "--frames")
-    if not source.is_dir():
-        with bars() as progress:
-            report = stamp_file(
-                source,
-                target / source.with_suffix(".mp4").name if target.is_dir() else target,
-                policy,
-                preset=preset,
-                crf=crf,
-                on_progress=lambda done, total: progress("frames", done, total),
-            )
-        state = "was there already" if report.skipped else f"{report.num_frames} frames stamped"
-        out.print(f"{report.target}: {state}", *report.notes, sep="; ", highlight=False)
-        return
     with bars() as progress:
-        total = 0
+        if source.is_dir():
+            lines, problems = _stamp_folder(source, target, policy, preset, crf, progress)
+        else:
+            lines, problems = _stamp_one(source, target, policy, preset, crf, progress), []
+    for problem in problems:
+        note("not stamped: ", problem)
+    for line in lines:
+        say(line)
+    if not lines:
+        raise UserError(f"{source}: none of its {len(problems)} videos could be stamped")
 
-        def begin(done: int, count: int, clip: Path) -> None:
-            nonlocal total
-            total = count
-            progress(f"clips, {clip.name}", done, count)
 
-        folder = stamp_folder(source, target, policy, preset=preset, crf=crf, on_progress=begin)
-        progress("clips, done", total, total)
-    skipped = sum(clip.skipped for clip in folder.clips)
-    for problem in folder.problems:
-        err.print(f"[yellow]not stamped:[/] {problem.source}: {problem.reason}", highlight=False)
-    out.print(
-        f"{len(folder.clips) - skipped} stamped, {skipped} were there already, "
-        f"{len(folder.problems)} could not be read; in {target}"
+def _stamp_one(
+    source: Path, target: Path, policy: FramePolicy, preset: str, crf: int, progress: Report
+) -> list[str]:
+    from kairoscope.video.stampfile import stamp_file
+
+    report = stamp_file(
+        source,
+        target / source.with_suffix(".mp4").name if target.is_dir() else target,
+        policy,
+        preset=preset,
+        crf=crf,
+        on_progress=lambda done, total: progress("frames", done, total),
     )
+    state = "was there already" if report.skipped else f"{report.num_frames} frames stamped"
+    return ["; ".join((f"{report.target}: {state}", *report.notes))]
 
 
-@app.command()
+def _stamp_folder(
+    source: Path, target: Path, policy: FramePolicy, preset: str, crf: int, progress: Report
+) -> tuple[list[str], list[str]]:
+    """Lines about what was done, none where nothing was; and what could not be stamped."""
+    from kairoscope.video.stampfolder import stamp_folder
+
+    count = 0
+
+    def begin(done: int, total: int, clip: Path) -> None:
+        nonlocal count
+        count = total
+        progress(f"stamping, {clip.name}", done, total)
+
+    folder = stamp_folder(source, target, policy, preset=preset, crf=crf, on_progress=begin)
+    progress("stamping", count, count)
+    problems = [problem.reason for problem in folder.problems]
+    if not folder.clips:
+        return [], problems
+    skipped = sum(clip.skipped for clip in folder.clips)
+    return [
+        f"{target}: {len(folder.clips) - skipped} stamped, {skipped} were there already, "
+        f"{len(problems)} could not be read"
+    ], problems
+
+
+@command("Videos")
 def frames(
-    clip: Annotated[Path, typer.Argument(help="A video.")],
+    clip: Annotated[Path, typer.Argument(metavar="CLIP", help="A video.")],
     fps: Annotated[
-        float | None, typer.Option(min=0.1, max=60, help="Sampled frames a second.")
+        float | None,
+        typer.Option(metavar="FPS", help="Sampled frames a second (default: as the policy says)."),
     ] = None,
     model: Annotated[
-        str | None, typer.Option(help="Use this checkpoint's own frames (default: the recipe's).")
+        str | None,
+        typer.Option(
+            metavar="MODEL", help="Use this checkpoint's own policy (default: the recipe's)."
+        ),
     ] = None,
     sheet: Annotated[
-        Path | None, typer.Option(help="Where the contact sheet goes (default: CLIP.frames.png).")
+        Path | None,
+        typer.Option(
+            metavar="FILE.png",
+            help="Where the contact sheet goes (default: CLIP.frames.png, here).",
+        ),
     ] = None,
     frames: FramesOption = None,
 ) -> None:
-    """Show what a model really sees of a clip: frames, size, tokens, stamps."""
+    """Show what a model really sees of a clip: frame times, size, tokens, stamps.
+
+    Writes a contact sheet, and says what to change where objects would cover too few patches.
+    """
     from kairoscope.models.frame_input import frame_input
     from kairoscope.recipes import get_recipe
     from kairoscope.settings import assignments, changed
@@ -83,12 +135,12 @@ def frames(
     policy = own or get_recipe("subtask-times").frames
     policy = changed(policy, assignments(frames or [], "--frames"), "--frames")
     if fps is not None:
-        policy = replace(policy, fps=fps)
+        policy = changed(policy, {"fps": fps}, "--fps")
     report = frame_report(clip, policy, geometry)
     path = sheet or Path(f"{clip.name}.frames.png")
     contact_sheet(load_frames(clip, policy, geometry), path, grid_px=geometry.unit_px)
     _print_report(report)
-    out.print(f"contact sheet: {path}", highlight=False)
+    say(f"contact sheet: {path}")
 
 
 def _print_report(report: Any) -> None:
@@ -107,6 +159,6 @@ def _print_report(report: Any) -> None:
         ("vision tokens", f"{report.vision_tokens}, {report.budget_share:.1%} of the pixel budget"),
         ("small objects", f"5 % of the width is {report.small_object_patches:.1f} patches across"),
     ):
-        out.print(f"[bold]{label:>14}[/]  {value}", highlight=False)
+        say(f"{label:>14}  {value}")
     for advice in report.advice:
-        out.print(f"[yellow]{'advice':>14}[/]  {advice}", highlight=False)
+        say(f"{'advice':>14}  {advice}", "yellow")

@@ -4,27 +4,36 @@ from typing import Annotated
 
 import typer
 
-from kairoscope.cli.app import app, out
+from kairoscope.cli.app import command, say
 from kairoscope.cli.options import OutOption
 from kairoscope.cli.progress import bars
 
 
-@app.command()
+@command("Data, models, this machine")
 def simulate(
     folder: OutOption,
-    clips: Annotated[int, typer.Option(min=1, help="Number of clips.")] = 100,
-    seed: Annotated[int, typer.Option(min=0)] = 0,
+    clips: Annotated[
+        int, typer.Option(metavar="N", help="Number of clips; a larger one adds to a folder.")
+    ] = 100,
+    seed: Annotated[int, typer.Option(metavar="N", help="Decides what every clip shows.")] = 0,
     families: Annotated[
         list[str] | None,
-        typer.Option("--family", help="Kind of task; repeatable (default: all but press)."),
+        typer.Option(
+            "--family",
+            metavar="NAME",
+            help="Kind of task; repeatable (default: all but press, which is kept as the unseen one).",
+        ),
     ] = None,
     size: Annotated[
-        int, typer.Option(min=96, max=512, help="Side of the picture in pixels.")
+        int, typer.Option(metavar="96..512", help="Side of the picture in pixels.")
     ] = 256,
-    fps: Annotated[float, typer.Option(min=4, max=60)] = 30.0,
-    workers: Annotated[int, typer.Option(min=1, max=256, help="Processes.")] = 1,
+    fps: Annotated[float, typer.Option(metavar="4..60", help="Frames a second.")] = 30.0,
+    workers: Annotated[int, typer.Option(min=1, metavar="N", help="Processes.")] = 1,
 ) -> None:
-    """Render demonstrations with exact event times (needs the extra `simulate`)."""
+    """Render demonstrations with exact event times (needs the extra `simulate`).
+
+    Writes clips and labels.jsonl, which the other commands take as --data.
+    """
     from kairoscope.simulate import FAMILIES_SEEN, generate
 
     with bars() as progress:
@@ -38,4 +47,4 @@ def simulate(
             workers=workers,
             on_progress=lambda done, total: progress("rendering", done, total),
         )
-    out.print(f"{clips} clips and labels.jsonl in {folder}")
+    say(f"{clips} clips and labels.jsonl in {folder}")

@@ -1,6 +1,6 @@
 """A whole recipe in one run folder: evaluate, analyse, curate, train, evaluate again, report.
 
-    recipe.json                 what was asked: recipe, data, model, settings
+    config.json                 what was asked: recipe, data, model, settings
     benchmark.json              what the test clips are
     zero_shot/ re_evaluation/   evaluation runs on the same test clips
     analysis.json               gaps found in the zero-shot answers
@@ -13,7 +13,7 @@ Every stage can be run alone and again; a finished one is not repeated.
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from kairoscope.core import Sample, UserError
 from kairoscope.data.rows import Problem
 from kairoscope.data.split import split_by_group
 from kairoscope.recipes.stages import (
+    Frames,
     Progress,
     curate_stage,
     evaluate_stage,
@@ -33,11 +34,24 @@ from kairoscope.report.analysis import write_analysis
 from kairoscope.report.recipe_document import write_recipe_document
 from kairoscope.runs import Run
 from kairoscope.storage import plain
+from kairoscope.train.schedule import num_steps
 
 AnySample = Sample[Any, Any]
 STAGES = ("benchmark", "zero-shot", "analysis", "curation", "sft", "re-evaluation", "report")
+MADE_BY = {
+    "benchmark": "benchmark.json",
+    "zero-shot": "zero_shot/metrics.json",
+    "analysis": "analysis.json",
+    "curation": "curation.json",
+    "sft": "sft/result.json",
+    "re-evaluation": "re_evaluation/metrics.json",
+    "report": "recipe.html",
+}
+"""Stage -> the file that is there once it is done."""
 HELD_OUT_SHARE = 0.15
 TEST_SHARE = 0.3
+BEST = "sft/best"
+"""The trained checkpoint, below the run folder; also what the second evaluation calls its model."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,13 +64,14 @@ class Pipeline:
     out: Path
     evaluation: EvalConfig
     sft: SFTConfig
-    frames: Mapping[str, Any]
+    frames: Frames
     device: str | None
     on_progress: Progress
+    prompt: Path | None = None
 
     def config(self) -> dict[str, Any]:
         """What makes two runs of the recipe the same one."""
-        return {
+        settings = {
             "recipe": self.recipe.name,
             "title": self.recipe.title,
             "task_version": self.recipe.task.version,
@@ -68,6 +83,9 @@ class Pipeline:
             "sft": plain(self.sft),
             "frames": dict(self.frames),
         }
+        if self.prompt is not None:
+            settings["prompt"] = self.prompt.read_text(encoding="utf-8")
+        return settings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,7 +104,7 @@ def load_splits(data: Path) -> Splits:
     """`train` and `test` in a data folder; without them, a split by group (30 % test).
 
     Raises:
-        UserError: no data, or a group that is in both.
+        UserError: no data, a group that is in both, or too few groups to split.
     """
     if (data / "train").exists() and (data / "test").exists():
         train, train_problems = load_data(data / "train")
@@ -100,6 +118,11 @@ def load_splits(data: Path) -> Splits:
         train, test = split_by_group(samples, holdout=TEST_SHARE, seed=0)
         train_problems, test_problems = problems, []
         how = f"{TEST_SHARE:.0%} of the groups were set aside for the test (seed 0)"
+        if not test:
+            raise UserError(
+                f"{data}: {len(samples)} clips of {len({s.group for s in samples})} groups cannot "
+                "be split into training and test data; at least 2 groups are needed"
+            )
     return Splits(
         train=train,
         test=test,
@@ -109,21 +132,47 @@ def load_splits(data: Path) -> Splits:
     )
 
 
+def check_stages(stages: Sequence[str]) -> None:
+    """Raise UserError for a name that is no stage."""
+    unknown = [stage for stage in stages if stage not in STAGES]
+    if unknown or not stages:
+        raise UserError(f"--stages {','.join(unknown)}: allowed: {', '.join(STAGES)}")
+
+
+def plan(pipeline: Pipeline, stages: Sequence[str]) -> list[tuple[str, str]]:
+    """What `run_recipe` would do, in words: (stage or thing, what about it). Writes nothing."""
+    check_stages(stages)
+    load_engine(pipeline.model, device=pipeline.device, on_progress=pipeline.on_progress)
+    splits = load_splits(pipeline.data)
+    steps = num_steps(pipeline.sft, max(1, round(len(splits.train) * (1 - HELD_OUT_SHARE))))
+    problems = len(splits.train_problems) + len(splits.test_problems)
+    rows = [
+        ("recipe", f"{pipeline.recipe.title} ({pipeline.recipe.name})"),
+        ("model", pipeline.model),
+        ("data", f"{len(splits.train)} clips to train on, {len(splits.test)} to test on"),
+        ("", splits.how),
+        *([("", f"{problems} label rows cannot be used")] if problems else []),
+        ("training", f"about {steps} optimiser steps of {pipeline.sft.batch_size} clips"),
+    ]
+    for stage in STAGES:
+        done = (pipeline.out / MADE_BY[stage]).exists()
+        state = "there already" if done else "to do"
+        if stage in stages:
+            rows.append((stage, f"{state}: {pipeline.out / MADE_BY[stage]}"))
+    return rows
+
+
 def run_recipe(pipeline: Pipeline, stages: Sequence[str] = STAGES) -> Path:
     """Run stages in order; returns the path of the HTML document (or of the run without one)."""
-    unknown = [stage for stage in stages if stage not in STAGES]
-    if unknown:
-        raise UserError(f"--stages {','.join(unknown)}: allowed: {', '.join(STAGES)}")
+    check_stages(stages)
     splits = load_splits(pipeline.data)
     steps: dict[str, Callable[[Run], None]] = {
         "benchmark": lambda run: run.write_json("benchmark.json", describe(splits)),
-        "zero-shot": lambda _: _evaluate(pipeline, splits, "zero_shot", pipeline.model),
+        "zero-shot": lambda _: _evaluate(pipeline, splits, "zero_shot"),
         "analysis": lambda _: _analyse(pipeline),
         "curation": lambda run: _curate(pipeline, splits, run),
         "sft": lambda run: _train(pipeline, splits, run),
-        "re-evaluation": lambda _: _evaluate(
-            pipeline, splits, "re_evaluation", str(pipeline.out / "sft" / "best")
-        ),
+        "re-evaluation": lambda _: _evaluate(pipeline, splits, "re_evaluation"),
     }
     with Run.open(pipeline.out, kind="recipe", config=pipeline.config()) as run:
         for stage in STAGES:
@@ -160,23 +209,33 @@ def describe(splits: Splits) -> dict[str, Any]:
     }
 
 
-def _evaluate(pipeline: Pipeline, splits: Splits, name: str, model: str) -> None:
-    if name == "re_evaluation" and not Path(model).is_dir():
-        raise UserError(f"{model}: there is no trained checkpoint yet; run the stage sft first")
-    title = "zero-shot" if name == "zero_shot" else "after training"
+def _evaluate(pipeline: Pipeline, splits: Splits, name: str) -> None:
+    """Before training with the given model, after it with the trained one."""
+    spec, called, title = pipeline.model, pipeline.model, "zero-shot"
+    if name == "re_evaluation":
+        spec, called, title = str(pipeline.out / BEST), BEST, "after training"
+        if not (pipeline.out / MADE_BY["sft"]).exists():
+            raise UserError(f"{spec}: there is no trained checkpoint yet; run the stage sft first")
+
+    def progress(what: str, done: int, total: int) -> None:
+        pipeline.on_progress(f"{title}: {what}", done, total)
+
     evaluate_stage(
         pipeline.recipe,
-        load_engine(model, device=pipeline.device),
+        load_engine(spec, device=pipeline.device, name=called, on_progress=progress),
         splits.test,
         out=pipeline.out / name,
         config=pipeline.evaluation,
         frames=pipeline.frames,
-        on_progress=lambda what, done, total: pipeline.on_progress(f"{title}: {what}", done, total),
+        on_progress=progress,
         problems=splits.test_problems,
+        prompt=pipeline.prompt,
     )
 
 
 def _analyse(pipeline: Pipeline) -> None:
+    if not (pipeline.out / MADE_BY["zero-shot"]).exists():
+        raise UserError(f"{pipeline.out}: nothing to analyse yet; run the stage zero-shot first")
     zero_shot = Run.read(pipeline.out / "zero_shot")
     write_analysis(zero_shot, pipeline.out / "analysis.json", pipeline.recipe.targets)
 
@@ -188,27 +247,31 @@ def _curate(pipeline: Pipeline, splits: Splits, run: Run) -> None:
         holdout=HELD_OUT_SHARE,
         seed=pipeline.sft.seed,
         on_progress=pipeline.on_progress,
+        known=run.read_json("curation.json"),
     )
     run.write_json("curation.json", curation.manifest())
 
 
 def _train(pipeline: Pipeline, splits: Splits, run: Run) -> None:
-    manifest = run.read_json("curation.json")
+    manifest: Mapping[str, Any] | None = run.read_json("curation.json")
     if manifest is None:
         raise UserError(f"{pipeline.out}: nothing is curated yet; run the stage curation first")
-    if run.read_json("sft/result.json") is not None:
-        return
-    split = {row["id"]: row["split"] for row in manifest["clips"]}
-    checksums = {row["id"]: row["sha256"] for row in manifest["clips"]}
+    kept = {row["id"]: row for row in manifest["clips"]}
+    usable = [
+        (kept[sample.id]["split"], replace(sample, duration_s=kept[sample.id]["duration_s"]))
+        for sample in sorted(splits.train, key=lambda sample: sample.id)
+        if sample.id in kept
+    ]
     train_stage(
         pipeline.recipe,
         model=pipeline.model,
-        train=[s for s in splits.train if split.get(s.id) == "train"],
-        held_out=[s for s in splits.train if split.get(s.id) == "held_out"],
-        data={"folder": str(pipeline.data.resolve()), "clips": checksums},
+        train=[sample for split, sample in usable if split == "train"],
+        held_out=[sample for split, sample in usable if split == "held_out"],
+        checksums={row["id"]: row["sha256"] for row in manifest["clips"]},
         out=pipeline.out / "sft",
         config=pipeline.sft,
         frames=pipeline.frames,
         device=pipeline.device,
         on_progress=pipeline.on_progress,
+        prompt=pipeline.prompt,
     )

@@ -1,0 +1,119 @@
+"""`kairoscope run`: all stages of a recipe."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from kairoscope.cli.app import command, say, show
+from kairoscope.cli.options import (
+    ConfigOption,
+    DeviceOption,
+    FramesOption,
+    ModelOption,
+    PromptOption,
+    RecipeArgument,
+    SetOption,
+    read_config,
+)
+from kairoscope.cli.progress import bars
+from kairoscope.core import UserError
+
+EXAMPLE = Path("examples/press")
+
+
+@command("From videos to boundaries")
+def run(
+    recipe: RecipeArgument,
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            "--data",
+            metavar="DATA",
+            help="Labelled clips: a folder with train and test in it, or anything that the other "
+            f"commands take, of which 30 % is set aside (default: {EXAMPLE}).",
+        ),
+    ] = None,
+    folder: Annotated[
+        Path | None,
+        typer.Option(
+            "--out",
+            metavar="FOLDER",
+            help="Where the run goes; run again to go on in it (default: runs/RECIPE).",
+        ),
+    ] = None,
+    model: ModelOption = "builtin",
+    stages: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAMES",
+            help="Only these, with commas: benchmark, zero-shot, analysis, curation, sft, "
+            "re-evaluation, report (default: all).",
+        ),
+    ] = None,
+    dry_run: Annotated[  # noqa: FBT002
+        bool, typer.Option("--dry-run", help="Say what would be done, and write nothing.")
+    ] = False,
+    config: ConfigOption = None,
+    settings: SetOption = None,
+    prompt: PromptOption = None,
+    frames: FramesOption = None,
+    device: DeviceOption = None,
+) -> None:
+    """Take a recipe all the way: zero-shot, analysis, curation, SFT, re-evaluation, document.
+
+    Writes recipe.html and recipe.md with everything that was measured, and one folder for each
+    evaluation and for the training. A stage that is done is not repeated.
+    """
+    from kairoscope.recipes import get_recipe
+    from kairoscope.recipes.pipeline import STAGES, Pipeline, check_stages, plan, run_recipe
+    from kairoscope.recipes.stages import sft_config_for
+    from kairoscope.settings import assignments, changed
+
+    chosen = get_recipe(recipe)
+    tables = read_config(config)
+    wanted = [stage.strip() for stage in stages.split(",")] if stages else list(STAGES)
+    check_stages(wanted)
+    changes = [
+        (f"{config} [sft]", tables["sft"]),
+        ("--set", assignments(settings or [], "--set")),
+    ]
+    target = folder or Path("runs") / chosen.name
+    with bars() as progress:
+        pipeline = Pipeline(
+            recipe=chosen,
+            model=model,
+            data=data or _example(),
+            out=target,
+            evaluation=changed(chosen.evaluation, tables["evaluation"], f"{config} [evaluation]"),
+            sft=sft_config_for(chosen, model, changes),
+            frames={**tables["frames"], **assignments(frames or [], "--frames")},
+            device=device,
+            on_progress=progress,
+            prompt=prompt,
+        )
+        if not dry_run:
+            page = run_recipe(pipeline, wanted)
+    if dry_run:
+        for name, text in plan(pipeline, wanted):
+            say(f"{name:>14}  {text}")
+        return
+    print_before_after(target)
+    say(f"report: {page}" if page.suffix else f"done: {', '.join(wanted)} in {page}")
+
+
+def _example() -> Path:
+    if not EXAMPLE.is_dir():
+        raise UserError(f"--data is needed: there is no {EXAMPLE} in this folder")
+    return EXAMPLE
+
+
+def print_before_after(folder: Path) -> None:
+    """The before/after table of a recipe's run, where both evaluations are there."""
+    from kairoscope.report.console import before_after_table
+    from kairoscope.report.recipe_run import read_recipe_run
+
+    found = read_recipe_run(folder)
+    if found.zero_shot is not None and found.re_evaluation is not None:
+        before, after = found.zero_shot.metrics, found.re_evaluation.metrics
+        show(before_after_table(before, after, found.differences))
