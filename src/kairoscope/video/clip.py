@@ -184,6 +184,8 @@ def _describe(
     last_s = float((packets.end - shown[-1]) * time_base)
     rotation = round(first.rotation / 90) * 90 % 360 if first else 0
     sides = (stream.codec_context.width, stream.codec_context.height)
+    if min(sides) < 1:
+        raise UnreadableClip(f"{path}: the size of its frames is not known")
     width, height = sides if rotation % 180 == 0 else sides[::-1]
     return ClipInfo(
         path=path,

@@ -56,18 +56,41 @@ def sample_indices(times_s: Sequence[float], policy: FramePolicy) -> tuple[int, 
             f"fps = {policy.fps} and max_frames = {policy.max_frames}: "
             "fps must be above 0 and max_frames at least 1"
         )
-    last_s = times_s[-1]
-    count = math.floor((last_s + TIME_TOLERANCE_S) * policy.fps) + 1
-    indices = _displayed(times_s, [i / policy.fps for i in range(count)])
+    indices = _at_rate(times_s, policy.fps)
     if len(indices) <= policy.max_frames:
         return indices
-    gaps = max(policy.max_frames - 1, 1)
-    return _displayed(times_s, [i * last_s / gaps for i in range(policy.max_frames)])
+    gap_s = times_s[-1] / max(policy.max_frames - 1, 1)
+    shown = (_displayed(times_s, i * gap_s) for i in range(policy.max_frames))
+    return tuple(dict.fromkeys(shown))
 
 
-def _displayed(times_s: Sequence[float], instants_s: Sequence[float]) -> tuple[int, ...]:
-    shown = (bisect_right(times_s, instant + TIME_TOLERANCE_S) - 1 for instant in instants_s)
-    return tuple(dict.fromkeys(max(index, 0) for index in shown))
+def _at_rate(times_s: Sequence[float], fps: float) -> tuple[int, ...]:
+    """Frames on display at any i / fps. Goes through the frames, not the instants: a damaged file may
+    claim to last for centuries.
+    """
+    chosen = [0]
+    for index in range(1, len(times_s)):
+        # The first instant at which this frame has appeared, found despite rounding.
+        near = math.ceil((times_s[index] - TIME_TOLERANCE_S) * fps) - 1
+        first = next(
+            i for i in (near, near + 1, near + 2) if _has_appeared(times_s, index, i / fps)
+        )
+        is_last = index == len(times_s) - 1
+        if is_last:
+            on_display = first / fps <= times_s[-1] + TIME_TOLERANCE_S
+        else:
+            on_display = not _has_appeared(times_s, index + 1, first / fps)
+        if on_display:
+            chosen.append(index)
+    return tuple(chosen)
+
+
+def _has_appeared(times_s: Sequence[float], index: int, instant_s: float) -> bool:
+    return times_s[index] <= instant_s + TIME_TOLERANCE_S
+
+
+def _displayed(times_s: Sequence[float], instant_s: float) -> int:
+    return max(bisect_right(times_s, instant_s + TIME_TOLERANCE_S) - 1, 0)
 
 
 def picture_size(

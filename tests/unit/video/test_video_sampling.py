@@ -84,6 +84,13 @@ def test_known_samplings() -> None:
     assert sample_indices([0.0, 10.0], FramePolicy(fps=1, max_frames=1)) == (0,)
 
 
+def test_a_clip_that_claims_centuries_is_no_work() -> None:
+    assert sample_indices([0.0, 0.5, 1e12], FramePolicy(fps=60)) == (0, 1, 2)
+    assert sample_indices([0.0, 0.5, 1e12], FramePolicy(fps=0.1)) == (0, 1, 2)
+    for last_s in (1e15, 1e18, 1e30):
+        assert sample_indices([0.0, 0.5, last_s], FramePolicy(fps=29.97))[:2] == (0, 1)
+
+
 def test_nothing_to_sample() -> None:
     with pytest.raises(UserError, match="without frames"):
         sample_indices([], FramePolicy())
