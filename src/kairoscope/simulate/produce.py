@@ -19,6 +19,8 @@ from kairoscope.simulate.families import Plan, draw_plan
 from kairoscope.simulate.render import Canvas, encode_mp4, load_mujoco
 from kairoscope.simulate.scene import Look, draw_look, scene_xml
 from kairoscope.simulate.simulator import Episode, Simulator, simulate
+from kairoscope.simulate.state import Reader
+from kairoscope.simulate.tracks import hand_tracks
 from kairoscope.simulate.vocabulary import COLOURS, FAMILIES, FAMILIES_SEEN
 from kairoscope.storage import (
     plain,
@@ -34,6 +36,7 @@ WORLD_VERSION: Final = 2
 DURATION_S: Final = (3.0, 12.0)
 """Shortest and longest clip."""
 _SETTINGS, _LABELS, _ROWS, _CLIPS = "simulate.json", "labels.jsonl", ".rows", "clips"
+_TRACKS = "tracks.jsonl"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +67,8 @@ class Take:
     model: Any
     data: Any
     episode: Episode
+    reader: Reader
+    """Reads the state that belongs to a configuration of `data`."""
 
 
 def draw_take(mujoco: Any, settings: Settings, index: int) -> Take:
@@ -83,7 +88,7 @@ def draw_take(mujoco: Any, settings: Settings, index: int) -> Take:
         if episode is None:
             continue
         if DURATION_S[0] <= len(episode.qpos_TQ) / settings.fps <= DURATION_S[1]:
-            return Take(plan, look, model, sim.data, episode)
+            return Take(plan, look, model, sim.data, episode, sim.reader)
 
 
 def label_row(settings: Settings, index: int, take: Take) -> dict[str, Any]:
@@ -104,6 +109,13 @@ def label_row(settings: Settings, index: int, take: Take) -> dict[str, Any]:
     }
 
 
+def track_row(mujoco: Any, settings: Settings, index: int, take: Take) -> dict[str, Any]:
+    """What the hand does at every frame of a clip: see `hand_tracks`."""
+    times_s = [round(i / settings.fps, 4) for i in range(len(take.episode.qpos_TQ))]
+    video = f"{_CLIPS}/{settings.stem(index)}.mp4"
+    return {"video": video, "times_s": times_s, "tracks": hand_tracks(mujoco, take)}
+
+
 def generate(
     out: Path,
     *,
@@ -115,9 +127,10 @@ def generate(
     workers: int = 1,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> None:
-    """Write `num_clips` simulated demonstrations to `out/clips` and their labels.
+    """Write `num_clips` simulated demonstrations to `out/clips`, their labels and hand tracks.
 
-    `out/labels.jsonl` has one row a clip, in order, and appears when all clips are there. Clip i
+    `out/labels.jsonl` has one row a clip, in order, and appears when all clips are there;
+    `out/tracks.jsonl` says for every frame where the hand is and whether it holds something. Clip i
     depends on the seed, the settings and i alone, not on `workers` or `num_clips`: a call that was
     killed is finished by the same call again, and a larger `num_clips` adds to what is there.
     `on_progress(done, total)` is called after every clip. With `workers` > 1 new processes are
@@ -135,8 +148,9 @@ def generate(
             done += 1
             if on_progress is not None:
                 on_progress(done, num_clips)
-        rows = [_row_path(out, i).read_text("utf-8") for i in range(num_clips)]
-        write_text_atomic(out / _LABELS, "".join(rows))
+        for name, suffix in ((_TRACKS, ".tracks.json"), (_LABELS, ".json")):
+            rows = [_row_path(out, i, suffix).read_text("utf-8") for i in range(num_clips)]
+            write_text_atomic(out / name, "".join(rows))
         for torn in [*(out / _CLIPS).glob(".*.part"), *(out / _ROWS).glob(".*.tmp")]:
             torn.unlink()
     finally:
@@ -230,6 +244,8 @@ def _make(out: Path, settings: Settings, mujoco: Any, canvas: Canvas, index: int
     except OSError as error:
         part.unlink(missing_ok=True)
         raise storage_error(error, clip) from error
+    tracks = json.dumps(track_row(mujoco, settings, index, take))
+    write_text_atomic(_row_path(out, index, ".tracks.json"), tracks + "\n")
     row = json.dumps(label_row(settings, index, take))
     write_text_atomic(_row_path(out, index), row + "\n")
 
@@ -257,5 +273,5 @@ def _work(out: Path, settings: Settings, index: int) -> None:
     _make(out, settings, *_worker_canvas(settings.size_px), index)
 
 
-def _row_path(out: Path, index: int) -> Path:
-    return out / _ROWS / f"{index:05d}.json"
+def _row_path(out: Path, index: int, suffix: str = ".json") -> Path:
+    return out / _ROWS / f"{index:05d}{suffix}"
