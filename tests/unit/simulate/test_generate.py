@@ -89,9 +89,10 @@ def test_more_clips_leave_the_first_ones_as_they_are(straight: Path, tmp_path: P
     first = content(tmp_path)
     generate(tmp_path, num_clips=3, **SMALL)
     files, whole = content(tmp_path), content(straight)
-    labels = files.pop("labels.jsonl")
-    assert labels.startswith(first.pop("labels.jsonl"))
-    assert whole["labels.jsonl"].startswith(labels)
+    for name in ("labels.jsonl", "tracks.jsonl"):
+        rows = files.pop(name)
+        assert rows.startswith(first.pop(name))
+        assert whole[name].startswith(rows)
     assert first.items() < files.items() < whole.items()
 
 
