@@ -9,6 +9,7 @@ A clip that cannot be read is a row with its reason; it never ends the run.
 
 import csv
 import io
+from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -72,6 +73,8 @@ def annotate(
     on_progress: Callable[[int, int], None] | None = None,
 ) -> Tally:
     """Find the events of `query` in every clip; clips already in the run are not asked again.
+
+    Starts never go back from one event to the next, and no event ends before it starts.
 
     Args:
         model: any engine.
@@ -152,44 +155,55 @@ def _events(
     for number, (event_name, event) in enumerate(zip(query, places, strict=True), 1):
         if event is None:
             continue
-        start = _boundary(posteriors.get(f"start {number}"), next(starts))
-        end = _boundary(posteriors.get(f"end {number}"), event.end_s)
-        start_s = max(latest_s, min(start["moment_s"], end["moment_s"]))
-        end_s = max(start_s, end["moment_s"])
+        of_start, of_end = (posteriors.get(f"{what} {number}") for what in ("start", "end"))
+        start_s, end_s = _moment_s(of_start, next(starts)), _moment_s(of_end, event.end_s)
+        start_s = max(latest_s, min(start_s, end_s))
+        end_s = max(start_s, end_s)
         latest_s = start_s
         start_frame, end_frame = _nearest(times_s, start_s), _nearest(times_s, end_s)
-        known = [b["confidence"] for b in (start, end) if b["confidence"] is not None]
+        start_s, end_s = times_s[start_frame], times_s[end_frame]
+        known = [
+            confidence(_times(posterior), posterior.probabilities, moment_s)
+            for posterior, moment_s in ((of_start, start_s), (of_end, end_s))
+            if posterior is not None
+        ]
         row = {
             "event": event_name,
-            "start_s": round(times_s[start_frame], 4),
-            "end_s": round(times_s[end_frame], 4),
+            "start_s": round(start_s, 4),
+            "end_s": round(end_s, 4),
             "start_frame": start_frame,
             "end_frame": end_frame,
             "confidence": round(min(known), 4) if known else None,
-            "start_interval_s": start["interval_s"],
-            "end_interval_s": end["interval_s"],
+            "start_interval_s": _interval_s(of_start),
+            "end_interval_s": _interval_s(of_end),
         }
         rows.append(row | {"flags": _flags(row, len(times_s))})
     return rows
 
 
-def _boundary(posterior: Posterior | None, written_s: float) -> dict[str, Any]:
-    """Moment, 80 % interval and confidence of one boundary."""
+def _times(posterior: Posterior) -> list[float]:
+    return [float(choice) for choice in posterior.choices]
+
+
+def _moment_s(posterior: Posterior | None, written_s: float) -> float:
+    """Median of a boundary's distribution, between frames too, or what was written."""
     if posterior is None:
-        return {"moment_s": written_s, "interval_s": None, "confidence": None}
-    times = [float(choice) for choice in posterior.choices]
-    moment_s = quantile_s(times, posterior.probabilities, 0.5)
-    low_s, high_s = (quantile_s(times, posterior.probabilities, q) for q in INTERVAL)
-    return {
-        "moment_s": moment_s,
-        "interval_s": [round(low_s, 3), round(high_s, 3)],
-        "confidence": confidence(times, posterior.probabilities, moment_s),
-    }
+        return written_s
+    return quantile_s(_times(posterior), posterior.probabilities, 0.5)
+
+
+def _interval_s(posterior: Posterior | None) -> list[float] | None:
+    if posterior is None:
+        return None
+    times_s = _times(posterior)
+    return [round(quantile_s(times_s, posterior.probabilities, share), 3) for share in INTERVAL]
 
 
 def _nearest(times_s: Sequence[float], moment_s: float) -> int:
     """Index of the frame nearest to a moment; the earlier of two equally near."""
-    return min(range(len(times_s)), key=lambda i: (abs(times_s[i] - moment_s), i))
+    after = bisect_left(times_s, moment_s)
+    near = range(max(0, after - 1), min(len(times_s), after + 1))
+    return min(near, key=lambda i: abs(times_s[i] - moment_s))
 
 
 def _flags(row: dict[str, Any], num_frames: int) -> list[str]:

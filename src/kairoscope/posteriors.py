@@ -44,7 +44,8 @@ def quantile_s(times_s: Sequence[float], probabilities: Sequence[float], share: 
     before = 0.0
     for k, after in enumerate(accumulate(probabilities)):
         if after >= share - 1e-12:
-            part = (share - before) / (after - before) if after > before else 0.0
+            # Rounding may leave the share a little outside of a cell that holds next to nothing.
+            part = min(1.0, (share - before) / (after - before)) if after > before else 0.0
             return borders[k] + part * (borders[k + 1] - borders[k])
         before = after
     return times_s[-1]
