@@ -65,5 +65,5 @@ def check_limits(field: str, value: Any, where: str) -> None:
         if isinstance(number, bool) or not isinstance(number, int | float):
             continue
         if not least <= number <= most or not math.isfinite(number):
-            high = "up" if most == math.inf else f"to {most:g}"
-            raise UserError(f"{where}: {field} is {number:g}; allowed: {least:g} {high}")
+            allowed = f"{least:g} or more" if most == math.inf else f"{least:g} to {most:g}"
+            raise UserError(f"{where}: {field} is {number:g}; allowed: {allowed}")

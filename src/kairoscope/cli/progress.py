@@ -23,7 +23,7 @@ MAX_DETAIL = 28
 
 @contextmanager
 def bars() -> Iterator[Report]:
-    """Bars on standard error, one for each kind of work that reports."""
+    """Bars on standard error, one for each kind of work that reports; nothing before the first."""
     columns = (
         TextColumn("{task.description}", markup=False),
         BarColumn(bar_width=24),
@@ -32,15 +32,20 @@ def bars() -> Iterator[Report]:
         TimeRemainingColumn(),
     )
     tasks: dict[str, TaskID] = {}
-    with Progress(*columns, console=err) as progress:
+    progress = Progress(*columns, console=err)
 
-        def report(what: str, done: int, total: int) -> None:
-            work, _, detail = what.partition(", ")
-            if work not in tasks:
-                tasks[work] = progress.add_task(work, total=total or None)
-            if len(detail) > MAX_DETAIL:
-                detail = f"…{detail[1 - MAX_DETAIL :]}"
-            text = f"{work}, {detail}" if detail else work
-            progress.update(tasks[work], completed=done, total=total or None, description=text)
+    def report(what: str, done: int, total: int) -> None:
+        progress.start()
+        work, _, detail = what.partition(", ")
+        if work not in tasks:
+            tasks[work] = progress.add_task(work, total=total or None)
+        if len(detail) > MAX_DETAIL:
+            detail = f"…{detail[1 - MAX_DETAIL :]}"
+        text = f"{work}, {detail}" if detail else work
+        progress.update(tasks[work], completed=done, total=total or None, description=text)
 
+    try:
         yield report
+    finally:
+        if tasks:
+            progress.stop()
