@@ -1,0 +1,1 @@
+"""Speed and memory, measured beside what a user would use instead. See README.md in this folder."""
