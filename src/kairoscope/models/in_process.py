@@ -180,7 +180,9 @@ class InProcessModel:
 
 def _generator(seed: int, request_id: str, trial: int) -> torch.Generator:
     """Randomness that depends on the question and the trial, not on batching or order."""
-    digest = sha256(f"{seed}/{request_id}/{trial}".encode()).digest()
+    # The id may be the name of a file, which need not be text.
+    name = f"{seed}/{request_id}/{trial}".encode("utf-8", "surrogatepass")
+    digest = sha256(name).digest()
     return torch.Generator().manual_seed(int.from_bytes(digest[:7], "big"))
 
 
