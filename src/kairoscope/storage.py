@@ -75,11 +75,14 @@ def write_json_atomic(path: Path, value: Any) -> None:
 
 
 def write_text_atomic(path: Path, text: str) -> None:
-    """As `write_json_atomic`, for text (UTF-8). A full disk is a `UserError` naming the folder."""
+    """As `write_json_atomic`, for text (UTF-8). A full disk is a `UserError` naming the folder.
+
+    What UTF-8 may not hold, such as a byte of a file name that is no text, is written as an escape.
+    """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         with temporary.open("wb") as file:
-            file.write(text.encode("utf-8"))
+            file.write(text.encode("utf-8", "backslashreplace"))
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
