@@ -154,7 +154,8 @@ def _video_stream(container: av.container.InputContainer, path: Path) -> VideoSt
     ]
     if not videos:
         kinds = ", ".join(sorted({stream.type for stream in container.streams}))
-        raise UnreadableClip(f"{path}: holds no video, only {kinds or 'nothing'}")
+        only = f", only {kinds}" if kinds else " and no sound: broken, or cut off"
+        raise UnreadableClip(f"{path}: holds no video{only}")
     stream = next((s for s in videos if s.disposition & av.stream.Disposition.default), videos[0])
     if not isinstance(stream.codec_context, av.VideoCodecContext):
         raise UnreadableClip(f"{path}: no decoder for its video")
