@@ -36,7 +36,7 @@ def metrics_table(metrics: Mapping[str, Any], title: str = "") -> Table:
 
 def _table(title: str, columns: Sequence[str]) -> Table:
     """Narrow enough for 80 characters."""
-    table = Table(title=title or None, box=box.SIMPLE_HEAD, pad_edge=False)
+    table = Table(title=Text(title) if title else None, box=box.SIMPLE_HEAD, pad_edge=False)
     table.title_justify = table.caption_justify = "left"
     table.add_column("")
     for name in columns:
