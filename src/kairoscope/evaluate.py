@@ -1,6 +1,7 @@
 """(model, task, samples) -> records, metrics and the list of what went wrong, in a run directory.
 
     records.jsonl   one row an answer: every sample asked for, in every trial; n in = n out
+    unscored.jsonl  answers about clips that end before their label does; listed, never scored
     control.jsonl   the same questions asked about another clip of the same scenario
     metrics.json    what the two say together
     problems.json   unreadable clips, unparsed answers, samples without gold or without control
@@ -33,14 +34,16 @@ from kairoscope.core import (
     UserError,
 )
 from kairoscope.data.rows import Problem
+from kairoscope.events import past_end
 from kairoscope.metrics import summarize
-from kairoscope.problems import evaluation_problems
+from kairoscope.problems import LABEL_FAULT, evaluation_problems
 from kairoscope.runs import Run, read_records, record_to_json
 from kairoscope.storage import canonical_json, plain
 from kairoscope.wrong_video import wrong_clips
 
 AnyTask = Task[Any, Any]
 AnySample = Sample[Any, Any]
+UNSCORED = "unscored"
 Progress = Callable[[str, int, int], None]
 """(`records` or `control`, samples finished, samples in all)."""
 
@@ -104,7 +107,8 @@ def evaluate(
     """Ask, score and keep every sample that the run does not hold yet; return `metrics.json`.
 
     A clip that cannot be read is scored at the worst value in every trial and listed. Samples
-    without a gold answer are listed and not asked. `data_problems` (label rows that made no
+    without a gold answer are listed and not asked. A label that goes on after its clip has ended
+    is listed and not scored: no answer could be right. `data_problems` (label rows that made no
     sample) are listed with the rest. Raises `UserError` where two samples share an id, where none
     has a gold answer, and where the run folder cannot be written.
     """
@@ -124,10 +128,15 @@ def evaluate(
     unpaired: list[AnySample] = []
     if config.wrong_video_control:
         unpaired = _ask_control(job, scorable)
+    records, unscored = read_records(run), read_records(run, UNSCORED)
+    listed = evaluation_problems([*records, *unscored], samples, unpaired, data_problems)
+    run.write_json("problems.json", listed)
+    if not records:
+        raise UserError(
+            f"{run.path}: no label fits its clip; see problems.json and {UNSCORED}.jsonl"
+        )
     metrics = _summary(run, scorable, config)
     run.write_json("metrics.json", metrics)
-    listed = evaluation_problems(read_records(run), samples, unpaired, data_problems)
-    run.write_json("problems.json", listed)
     return metrics
 
 
@@ -150,7 +159,10 @@ class Question:
 
 def _ask(job: Evaluation, name: str, questions: Sequence[Question], sampling: Sampling) -> None:
     """Answer what has not all its trials on disk, and append each answer as it comes."""
-    trials = Counter(sample_id for sample_id, _ in job.run.done_keys(name))
+    done_keys = job.run.done_keys(name) | (
+        job.run.done_keys(UNSCORED) if name == "records" else set()
+    )
+    trials = Counter(sample_id for sample_id, _ in done_keys)
     open_questions = {q.sample.id: q for q in questions if trials[q.sample.id] < sampling.trials}
     done = len(questions) - len(open_questions)
     job.on_progress(name, done, len(questions))
@@ -162,8 +174,10 @@ def _ask(job: Evaluation, name: str, questions: Sequence[Question], sampling: Sa
             raise RuntimeError(
                 f"{job.model.name} answered {request_id!r} twice or without a request"
             )
-        records = _records(job, open_questions.pop(request_id), answer, sampling.trials)
-        job.run.append_all(name, [record_to_json(record) for record in records])
+        question = open_questions.pop(request_id)
+        records = list(_records(job, question, answer, sampling.trials))
+        file = UNSCORED if any(LABEL_FAULT in record.extra for record in records) else name
+        job.run.append_all(file, [record_to_json(record) for record in records])
         done += 1
         job.on_progress(name, done, len(questions))
     if open_questions:
@@ -221,7 +235,7 @@ def _record(
         scores=job.task.score(value, sample),
         duration_s=sample.duration_s or 0.0,
         failed=completion is None,
-        extra={} if question.clip is question.sample else {"asked_about": question.clip.id},
+        extra=_extra(question, times_s),
     )
     if completion is None:
         return record
@@ -234,6 +248,14 @@ def _record(
         num_new_tokens=completion.num_new_tokens,
         seconds=completion.seconds,
     )
+
+
+def _extra(question: Question, times_s: Sequence[float]) -> dict[str, str]:
+    """What else a record keeps: whose clip was shown, or what is wrong with the label."""
+    if question.clip is not question.sample:
+        return {"asked_about": question.clip.id}
+    fault = past_end(question.sample.gold, _duration_s(times_s)) if times_s else None
+    return {} if fault is None else {LABEL_FAULT: fault}
 
 
 def _duration_s(times_s: Sequence[float]) -> float:

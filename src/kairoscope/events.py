@@ -41,6 +41,24 @@ def starts_s(events: Sequence[Event]) -> tuple[float, ...]:
     )
 
 
+LABEL_ROUNDING_S = 0.05
+"""Labels are often written to 0.1 s: half a step past the end of a clip is not past it."""
+
+
+def past_end(gold: object, duration_s: float) -> str | None:
+    """Which labelled event ends after its clip does, in words; None where none does.
+
+    Args:
+        gold: a gold answer; one that is not a tuple of events has no times to be wrong.
+        duration_s: of the clip.
+    """
+    events = gold if isinstance(gold, tuple) else ()
+    for event in events:
+        if isinstance(event, Event) and event.end_s > duration_s + LABEL_ROUNDING_S:
+            return f"{event.name!r} ends at {event.end_s:g} s, the clip at {duration_s:.2f} s"
+    return None
+
+
 def one_line(name: str) -> str:
     """A name as it stands in prompts and answers: white space folded to single spaces."""
     return " ".join(name.split())

@@ -7,6 +7,8 @@ from kairoscope.core import Record, Sample
 from kairoscope.data.rows import Problem
 
 AnySample = Sample[Any, Any]
+LABEL_FAULT = "label_fault"
+"""Key of a record's `extra`: why its label cannot be scored against."""
 Row = dict[str, Any]
 
 
@@ -18,8 +20,9 @@ def evaluation_problems(
 ) -> list[Row]:
     """One row a sample and kind, with its `reason`.
 
-    Kinds: `unreadable clip` and `unparsed answer` (with the number of `trials`), `no gold answer`,
-    `no wrong-video control` for `without_control`, and `label row` for rows that made no sample.
+    Kinds: `unreadable clip` and `unparsed answer` (with the number of `trials`), `label past the
+    end` of its clip, `no gold answer`, `no wrong-video control` for `without_control`, and `label
+    row` for rows that made no sample.
     """
     rows = [_row(s, "no gold answer", "it is not scored") for s in samples if s.gold is None]
     alone = "no clip of the same scenario and another group"
@@ -37,13 +40,14 @@ def _row(sample: AnySample, kind: str, reason: str) -> Row:
 def _unread(records: Iterable[Record]) -> list[Row]:
     found: dict[str, Row] = {}
     for record in records:
-        if record.unparsed is not None:
+        fault = record.extra.get(LABEL_FAULT)
+        if record.unparsed is not None or fault is not None:
             kind = "unreadable clip" if record.failed else "unparsed answer"
             row: Row = {
                 "sample_id": record.sample_id,
                 "video": record.video,
-                "kind": kind,
-                "reason": record.unparsed,
+                "kind": kind if fault is None else "label past the end",
+                "reason": record.unparsed if fault is None else f"{fault}; not scored",
                 "trials": 0,
             }
             found.setdefault(record.sample_id, row)["trials"] += 1
