@@ -40,7 +40,7 @@ class Program:
             **os.environ,
             "OMP_NUM_THREADS": "1",
             "TOKENIZERS_PARALLELISM": "false",
-            "COLUMNS": "100",
+            "COLUMNS": os.environ.get("COLUMNS", "100"),
         }
         self._server = subprocess.Popen(
             [sys.executable, str(Path(__file__).with_name("zygote.py"))],
@@ -146,3 +146,47 @@ def read_json(file: Path) -> Any:
 def read_rows(file: Path) -> list[dict[str, Any]]:
     """A JSON lines file."""
     return [json.loads(line) for line in file.read_text("utf-8").splitlines()]
+
+
+def write_odd_clips(folder: Path, good: Path) -> tuple[list[str], list[str]]:
+    """A folder of what real folders hold; returns the names of good clips (all of them like
+    `good`, but for `large.mp4`) and of those that nobody can read.
+    """
+    folder.mkdir()
+    data = good.read_bytes()
+    for name in GOOD_NAMES:
+        (folder / name).write_bytes(data)
+    (folder / "read-only.mp4").chmod(0o444)
+    (folder / "link.mp4").symlink_to(good.absolute())
+    write_clip(folder / "large.mp4", 3, size=2160, fps=FPS)
+    (folder / "empty.mp4").touch()
+    (folder / "cut off.mp4").write_bytes(data[: len(data) * 2 // 3])
+    (folder / "text.mp4").write_text("this is no video\n")
+    (folder / "dangling.mp4").symlink_to("nowhere.mp4")
+    (folder / "loop.mp4").symlink_to("loop.mp4")
+    (folder / "picture.mp4").write_bytes(PNG)
+    with av.open(str(folder / "no frames.mp4"), "w") as container:
+        stream: Any = container.add_stream("libx264", rate=FPS)
+        stream.width, stream.height, stream.pix_fmt = 64, 64, "yuv420p"
+        container.start_encoding()
+    with av.open(str(folder / "sound only.mp4"), "w") as container:
+        sound: Any = container.add_stream("aac", rate=16000)
+        samples = np.zeros((1, 16000), np.float32)
+        frame = av.AudioFrame.from_ndarray(samples, format="fltp", layout="mono")
+        frame.sample_rate = 16000
+        container.mux(sound.encode(frame))
+        container.mux(sound.encode(None))
+    (folder / "notes.txt").write_text("no clip by its name")
+    (folder / "a folder.mp4").mkdir()
+    bad = ["cut off.mp4", "dangling.mp4", "empty.mp4", "loop.mp4", "no frames.mp4"]
+    return [*GOOD_NAMES, "link.mp4", "large.mp4"], [*bad, "picture.mp4", "sound only.mp4", "text.mp4"]
+
+
+GOOD_NAMES = (
+    *("plain.mp4", "read-only.mp4", "upper.MP4", "really an mp4.avi", "Grüße 手.mp4"),
+    *("[red]take[bold].mp4", "-dash.mp4", "take:1.mp4", "new\nline.mp4", os.fsdecode(b"\xff\xfe.mp4")),
+)
+PNG = bytes.fromhex(
+    "89504e470d0a1a0a0000000d4948445200000001000000010806000000"
+    "1f15c4890000000d49444154789c6360f8cfc00000030101003d1e2f7a0000000049454e44ae426082"
+)

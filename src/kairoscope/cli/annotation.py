@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from kairoscope.cli.app import command, note, say
+from kairoscope.cli.app import command, counted, note, say
 from kairoscope.cli.options import (
     DECODING,
     BatchOption,
@@ -73,15 +73,16 @@ def annotate(
             prompt=prompt,
         )
     for clip, reason in tally.problems[:MAX_LISTED]:
-        note("no boundaries: ", f"{clip}: {reason}")
+        note("no boundaries: ", reason if clip in reason else f"{clip}: {reason}")
     if len(tally.problems) > MAX_LISTED:
         more = len(tally.problems) - MAX_LISTED
         note(f"and {more} more: ", f"{folder / 'problems.json'}")
     if len(tally.problems) == tally.num_clips:
-        raise UserError(f"{source}: no boundaries in any of its {tally.num_clips} clips")
+        raise UserError(f"{source}: no boundaries in any of its clips ({tally.num_clips})")
     say(
-        f"{tally.num_clips} clips, {tally.num_events} events, {tally.num_flagged} of them flagged "
-        f"for a look; {len(tally.problems)} clips without boundaries"
+        f"{counted(tally.num_clips, 'clip')}, {counted(tally.num_events, 'event')}, "
+        f"{tally.num_flagged} of them flagged for a look; "
+        f"{counted(len(tally.problems), 'clip')} without boundaries"
     )
     for name in ("boundaries.csv", "boundaries.jsonl", "annotations.html"):
         say(f"  {folder / name}")

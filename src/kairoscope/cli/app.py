@@ -56,13 +56,19 @@ def show(table: RenderableType) -> None:
 
 def note(label: str, text: str = "") -> None:
     """A remark that is not the result: a label and what it is about."""
-    err.print(Text(_visible(label), "yellow").append(_visible(text), "default"), soft_wrap=True)
+    words = Text(_visible(label), "yellow").append(_visible(text).replace("\n", "\\n"), "default")
+    err.print(words, soft_wrap=True)
 
 
 def complain(message: str) -> None:
     """Why a command could not do what it was asked for."""
     words = Text("error: ", "bold red").append(_visible(message), "not bold default")
     err.print(words, soft_wrap=True)
+
+
+def counted(number: int, what: str) -> str:
+    """`1 clip`, `2 clips`."""
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def _visible(text: str) -> str:

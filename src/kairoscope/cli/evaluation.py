@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from kairoscope.cli.app import command, note, say, show
+from kairoscope.cli.app import command, counted, note, say, show
 from kairoscope.cli.options import (
     DECODING,
     BatchOption,
@@ -99,7 +99,7 @@ def print_problems(folder: Path) -> None:
     file = folder / "problems.json"
     problems: list[dict[str, Any]] = json.loads(file.read_text(encoding="utf-8"))
     if problems:
-        note(f"{len(problems)} problems, ", f"listed in {file}")
+        note(f"{counted(len(problems), 'problem')}, ", f"listed in {file}")
     for problem in problems[:MAX_LISTED]:
         where = problem.get("sample_id", problem.get("where"))
         note(f"  {problem['kind']}: ", f"{where}: {problem['reason']}")

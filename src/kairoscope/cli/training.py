@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from kairoscope.cli.app import command, note, say
+from kairoscope.cli.app import command, counted, note, say
 from kairoscope.cli.options import (
     ConfigOption,
     DataOption,
@@ -63,7 +63,7 @@ def new_model(
     sizes = changed(Size(), assignments(size or [], "--size"), "--size")
     number = make_checkpoint(folder, chosen.task, samples, policy, sizes, seed)
     if problems:
-        note(f"{len(problems)} label rows were not used, ", f"first: {problems[0]}")
+        note(f"label rows that were not used: {len(problems)}, ", f"first: {problems[0]}")
     say(f"{folder}: {number / 1e6:.2f} million random weights, tokenizer, frame policy")
 
 
@@ -135,7 +135,7 @@ def sft(
         more = len(left_out) - MAX_LISTED
         note(f"and {more} more: ", f"{folder / 'curation.json'}")
     say(
-        f"trained on {len(curation.train) - len(result.rejected)} of {curation.n_in} clips; "
+        f"trained on {len(curation.train) - len(result.rejected)} of {counted(curation.n_in, 'clip')}; "
         f"best checkpoint, step {result.best_step} of {result.num_steps}: {result.checkpoint}"
     )
     say(f"report: {folder / 'training.html'}")

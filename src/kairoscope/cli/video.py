@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from kairoscope.cli.app import command, note, say
+from kairoscope.cli.app import command, counted, note, say
 from kairoscope.cli.options import FramesOption
 from kairoscope.cli.progress import Report, bars
 from kairoscope.core import FramePolicy, UserError
@@ -53,7 +53,7 @@ def stamp(
     for line in lines:
         say(line)
     if not lines:
-        raise UserError(f"{source}: none of its {len(problems)} videos could be stamped")
+        raise UserError(f"{source}: none of its videos ({len(problems)}) could be stamped")
 
 
 def _stamp_one(
@@ -69,7 +69,9 @@ def _stamp_one(
         crf=crf,
         on_progress=lambda done, total: progress("frames", done, total),
     )
-    state = "was there already" if report.skipped else f"{report.num_frames} frames stamped"
+    state = (
+        "was there already" if report.skipped else f"{counted(report.num_frames, 'frame')} stamped"
+    )
     return ["; ".join((f"{report.target}: {state}", *report.notes))]
 
 

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from kairoscope.cli.app import command, say
+from kairoscope.cli.app import command, counted, say
 from kairoscope.cli.options import OutOption
 from kairoscope.cli.progress import bars
 
@@ -47,4 +47,4 @@ def simulate(
             workers=workers,
             on_progress=lambda done, total: progress("rendering", done, total),
         )
-    say(f"{clips} clips and labels.jsonl in {folder}")
+    say(f"{counted(clips, 'clip')} and labels.jsonl in {folder}")

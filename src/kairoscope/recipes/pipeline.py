@@ -152,7 +152,7 @@ def plan(pipeline: Pipeline, stages: Sequence[str]) -> list[tuple[str, str]]:
         ("data", f"{len(splits.train)} clips to train on, {len(splits.test)} to test on"),
         ("", splits.how),
         *([("", f"{problems} label rows cannot be used")] if problems else []),
-        ("training", f"about {steps} optimiser steps of {pipeline.sft.batch_size} clips"),
+        ("training", f"{steps} or so optimiser steps, {pipeline.sft.batch_size} clips each"),
     ]
     for stage in STAGES:
         done = (pipeline.out / MADE_BY[stage]).exists()
