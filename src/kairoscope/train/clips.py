@@ -1,8 +1,11 @@
 """The clips of a training run: decoded once, checked before the first step, kept as bytes."""
 
+import os
+import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from kairoscope.core import FramePolicy, Sample, UnreadableClip
@@ -22,8 +25,32 @@ class Rejected:
     reason: str
 
 
+def available_bytes() -> int:
+    """Memory that this process may still take: of the machine, or of its control group if less."""
+    free = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
+    for line in _lines("/proc/meminfo"):
+        if line.startswith("MemAvailable:"):
+            free = int(line.split()[1]) * 1024
+    limit, used = _lines("/sys/fs/cgroup/memory.max"), _lines("/sys/fs/cgroup/memory.current")
+    if limit and used and limit[0].isdigit():
+        free = min(free, int(limit[0]) - int(used[0]))
+    return max(0, free)
+
+
+def _lines(path: str) -> list[str]:
+    try:
+        return Path(path).read_text(encoding="ascii").splitlines()
+    except OSError:
+        return []
+
+
 class ClipStore:
-    """Decoded clips of samples, in memory up to a limit, decoded again beyond it."""
+    """Decoded clips of samples, in memory up to a limit, decoded again beyond it.
+
+    The first clips stay and later ones never push them out. Every epoch asks for every clip once,
+    in a new order: with room for a share f of the clips, keeping the first ones answers f of the
+    requests from memory, while throwing out the least recently used answers fewer.
+    """
 
     def __init__(
         self,
@@ -31,9 +58,12 @@ class ClipStore:
         geometry: PatchGeometry,
         *,
         dense: bool,
-        limit_bytes: int = 6 * 2**30,
+        limit_bytes: int | None = None,
     ) -> None:
-        """Keep at most `limit_bytes` of pictures; `dense` for augmentation."""
+        """Keep at most `limit_bytes` of pictures; `dense` for augmentation.
+
+        None takes a quarter of the memory that is free now.
+        """
         factor = DENSITY if dense else 1
         self.policy = replace(
             policy,
@@ -43,20 +73,23 @@ class ClipStore:
             total_pixels=policy.total_pixels * factor,
         )
         self.geometry = geometry
-        self.limit_bytes = limit_bytes
+        self.limit_bytes = available_bytes() // 4 if limit_bytes is None else limit_bytes
         self._clips: dict[str, Clip] = {}
         self._bytes = 0
+        self._lock = threading.Lock()
 
     def get(self, sample: Sample[Any, Any]) -> Clip:
-        """Pictures of a sample's clip. Raises UnreadableClip."""
-        if sample.id in self._clips:
-            return self._clips[sample.id]
+        """Pictures of a sample's clip. Raises UnreadableClip. May be called from many threads."""
+        kept = self._clips.get(sample.id)
+        if kept is not None:
+            return kept
         frames = load_frames(sample.video, self.policy, self.geometry)
         clip = Clip(pictures_THWC=frames.pixels_THWC, times_s=frames.times_s)
         size = clip.pictures_THWC.numel()
-        if self._bytes + size <= self.limit_bytes:
-            self._clips[sample.id] = clip
-            self._bytes += size
+        with self._lock:
+            if sample.id not in self._clips and self._bytes + size <= self.limit_bytes:
+                self._clips[sample.id] = clip
+                self._bytes += size
         return clip
 
     def check(
@@ -84,7 +117,8 @@ class ClipStore:
 
         good: list[Sample[Any, Any]] = []
         bad: list[Rejected] = []
-        with ThreadPoolExecutor(2) as pool:
+        pool = ThreadPoolExecutor(2)
+        try:
             for done, (sample, reason) in enumerate(
                 zip(samples, pool.map(look, samples), strict=True), 1
             ):
@@ -94,4 +128,7 @@ class ClipStore:
                     bad.append(Rejected(sample_id=sample.id, reason=reason))
                 if on_progress is not None:
                     on_progress(done, len(samples))
+        finally:
+            # After Ctrl-C nobody wants the clips that wait.
+            pool.shutdown(cancel_futures=True)
         return good, bad

@@ -10,12 +10,16 @@ from typing import Any
 import torch
 
 from kairoscope.core import FramePolicy, Sample, Task
+from kairoscope.events import Event, normalised
 from kairoscope.models.chat import Encoded, Encoder, encode, text_ids
 from kairoscope.video.frames import stamped
+from kairoscope.video.sampling import TIME_TOLERANCE_S, sample_indices
 
 SPEEDS = (0.7, 1.45)
 """Range of the playback speed in augmentation."""
 LEAST_TAIL_S = 0.3
+SIDED = frozenset(("left", "right", "clockwise", "counterclockwise", "anticlockwise"))
+"""Words in an event's name with which a clip is not mirrored."""
 SOME_EVENTS = 0.3
 """Share of variations that ask about some of the events only."""
 TRUE_CLOCK = 0.4
@@ -47,6 +51,17 @@ class Example:
         return len(self.encoded.token_ids) + len(self.answer_ids)
 
 
+def thinned(clip: Clip, policy: FramePolicy) -> Clip:
+    """The frames that the policy itself takes of a clip that is kept more densely."""
+    indices = list(sample_indices(clip.times_s, policy))
+    if len(indices) == len(clip.times_s):
+        return clip
+    return Clip(
+        pictures_THWC=clip.pictures_THWC[indices],
+        times_s=tuple(clip.times_s[index] for index in indices),
+    )
+
+
 def plain_example(
     encoder: Encoder,
     task: Task[Any, Any],
@@ -70,8 +85,8 @@ def varied_example(
     """A variation: other speed, trimmed ends, some of the events, other light, perhaps mirrored.
 
     Times can then not be guessed from the task, and the events must be found by what they are.
-    The clip's pictures should be sampled more densely than the policy asks. A pure function of
-    its arguments: `seed` decides everything.
+    The clip's pictures should be sampled more densely than the policy asks; the sample's answer
+    is one event or more. A pure function of its arguments: `seed` decides everything.
     """
     rng = random.Random(seed)
     events: list[Any] = list(sample.gold or ())
@@ -79,7 +94,7 @@ def varied_example(
         kept = sorted(rng.sample(range(len(events)), rng.randint(1, len(events))))
         events = [_with_start(events, i) for i in kept]
     speed = math.exp(rng.uniform(math.log(SPEEDS[0]), math.log(SPEEDS[1])))
-    first_s, last_s = events[0].end_s, events[-1].end_s
+    first_s, last_s = min(e.end_s for e in events), max(e.end_s for e in events)
     start_s = rng.uniform(0, max(0.0, first_s - 0.6)) if rng.random() < 0.7 else 0.0
     if rng.random() < TRUE_CLOCK:
         speed, start_s = 1.0, clip.times_s[bisect_right(clip.times_s, start_s) - 1]
@@ -88,7 +103,8 @@ def varied_example(
         end_s = rng.uniform(min(end_s, last_s + LEAST_TAIL_S * speed), end_s)
     indices = _displayed(clip.times_s, start_s, end_s, speed, policy)
     times = tuple(max(0.0, (clip.times_s[i] - start_s) / speed) for i in indices)
-    pictures = _relit(clip.pictures_THWC[list(indices)], rng)
+    query = tuple(event.name for event in events)
+    pictures = _relit(clip.pictures_THWC[list(indices)], rng, mirror=not _sided(query))
     moved = [
         replace(
             event,
@@ -97,7 +113,6 @@ def varied_example(
         )
         for event in events
     ]
-    query = tuple(event.name for event in moved)
     return _example(encoder, task, query, task.snap(tuple(moved), times), pictures, times, policy)
 
 
@@ -111,18 +126,28 @@ def _with_start(events: Sequence[Any], index: int) -> Any:
 def _displayed(
     times_s: Sequence[float], start_s: float, end_s: float, speed: float, policy: FramePolicy
 ) -> tuple[int, ...]:
+    """Frames on display as the policy samples the varied clip; see `sample_indices`."""
     count = max(2, math.floor((end_s - start_s) / speed * policy.fps) + 1)
-    instants = [start_s + i / policy.fps * speed for i in range(count)]
-    shown = (max(0, bisect_right(times_s, instant + 5e-4) - 1) for instant in instants)
-    return tuple(dict.fromkeys(shown))[: policy.max_frames]
+    step_s = speed / policy.fps
+    if count > policy.max_frames:
+        count, step_s = policy.max_frames, (end_s - start_s) / max(policy.max_frames - 1, 1)
+    instants = [start_s + i * step_s for i in range(count)]
+    shown = (max(0, bisect_right(times_s, instant + TIME_TOLERANCE_S) - 1) for instant in instants)
+    return tuple(dict.fromkeys(shown))
 
 
-def _relit(pictures_THWC: torch.Tensor, rng: random.Random) -> torch.Tensor:
-    """Other brightness and contrast, mirrored half of the time."""
+def _sided(query: Sequence[str]) -> bool:
+    """Whether names tell sides or turns apart, which a mirror would swap."""
+    return any(word in SIDED for name in query for word in normalised(name).split())
+
+
+def _relit(pictures_THWC: torch.Tensor, rng: random.Random, *, mirror: bool) -> torch.Tensor:
+    """Other brightness and contrast, mirrored half of the time where that is allowed."""
     gain, shift = rng.uniform(0.8, 1.2), rng.uniform(-20, 20)
     table = ((torch.arange(256) - 128) * gain + 128 + shift).clamp(0, 255).to(torch.uint8)
-    changed = table[pictures_THWC.long()]
-    return changed.flip(2) if rng.random() < 0.5 else changed
+    changed = torch.from_numpy(table.numpy()[pictures_THWC.numpy()])
+    flipped = rng.random() < 0.5
+    return changed.flip(2) if flipped and mirror else changed
 
 
 def _example(
@@ -151,26 +176,31 @@ def dense_labels(
 
     Six tokens a patch, the last ones, which have seen all of it: the four digits of the time of
     its first frame (`0250` for 2.50 s), then the number of the event that is going on in its first
-    and in its second frame (0: none). Only for tasks whose gold answer is a list of events.
+    and in its second frame (0: none). Empty where a patch has fewer tokens, and for answers that
+    are not a list of events.
     """
+    events = (
+        [event for event in gold if isinstance(event, Event)] if isinstance(gold, tuple) else []
+    )
+    if encoded.tokens_per_patch < 6 or not events:
+        return ()
     digits = [text_ids(encoder, str(d))[0] for d in range(10)]
     labels: list[tuple[int, int]] = []
-    if encoded.tokens_per_patch < 6:
-        return ()
+    temporal = encoder.geometry.temporal
     for patch, start in enumerate(encoded.vision_starts):
-        first = patch * 2
-        second = min(first + 1, len(times_s) - 1)
+        first = patch * temporal
+        second = min(first + temporal - 1, len(times_s) - 1)
         clock = f"{round(times_s[first] * 100) % 10000:04d}"
         said = [int(c) for c in clock]
-        said += [_running(gold, times_s[first]), _running(gold, times_s[second])]
+        said += [_running(events, times_s[first]), _running(events, times_s[second])]
         end = start + encoded.tokens_per_patch
         labels += [(end - 6 + i, digits[value]) for i, value in enumerate(said)]
     return tuple(labels)
 
 
-def _running(gold: Any, time_s: float) -> int:
+def _running(events: Sequence[Event], time_s: float) -> int:
     """Number of the event (from 1) that is going on at a time, 0 for none; at most 9."""
-    for number, event in enumerate(gold, 1):
+    for number, event in enumerate(events, 1):
         start_s = event.start_s or 0.0
         if start_s - 1e-6 <= time_s < event.end_s - 1e-6:
             return min(number, 9)

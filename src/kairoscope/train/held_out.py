@@ -1,6 +1,7 @@
 """The task's own metric on held-out samples, during training."""
 
 from collections.abc import Sequence
+from functools import partial
 from statistics import fmean
 from typing import Any
 
@@ -16,10 +17,17 @@ def held_out_score(
     task: Task[Any, Any],
     samples: Sequence[Sample[Any, Any]],
     policy: FramePolicy,
+    *,
+    batch_size: int = 4,
 ) -> dict[str, float]:
     """Mean of every metric of the task over the samples, decoded as in evaluation.
 
-    A clip that does not decode scores worst, as everywhere.
+    Args:
+        checkpoint: in training; is left in training mode.
+        task: prompt, grammar, parser and scores.
+        samples: with gold answers. A clip that does not decode scores worst, as everywhere.
+        policy: frames that the model sees.
+        batch_size: clips that share a forward pass; changes no answer.
     """
     network = checkpoint.network
     by_id = {sample.id: sample for sample in samples}
@@ -29,14 +37,14 @@ def held_out_score(
             video=sample.video,
             prompt=task.prompt(sample.query),
             policy=policy,
-            template=_template(task, sample.query),
+            template=partial(task.template, sample.query),
         )
         for sample in samples
     ]
     scores: dict[str, list[float]] = {key: [] for key in task.metrics}
     network.eval()
     with torch.inference_mode():
-        model = InProcessModel(checkpoint, batch_size=4)
+        model = InProcessModel(checkpoint, batch_size=batch_size)
         for sample_id, answer in model.answer(requests, Sampling(), "posterior"):
             sample = by_id[sample_id]
             if isinstance(answer, Failed):
@@ -47,7 +55,3 @@ def held_out_score(
                 scores[key].append(value)
     network.train()
     return {key: fmean(values) for key, values in scores.items() if values}
-
-
-def _template(task: Task[Any, Any], query: Any) -> Any:
-    return lambda times_s: task.template(query, times_s)

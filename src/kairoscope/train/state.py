@@ -2,18 +2,22 @@
 
 import json
 import math
+import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from kairoscope.config import SFTConfig
 from kairoscope.core import FramePolicy, Task, UserError
 from kairoscope.models.checkpoint import Checkpoint, save_checkpoint
+from kairoscope.storage import storage_error
 from kairoscope.train.trainable import Trained, merged_weights
 
 MOMENTS = ("exp_avg", "exp_avg_sq", "step")
@@ -27,51 +31,97 @@ class TrainState:
     best_step: int | None = None
     best_score: float | None = None
 
-    def improves(self, score: float, task: Task[Any, Any]) -> bool:
-        """Whether a held-out score is the best so far; one that is not a number never is."""
+    def takes_best(self, score: float, task: Task[Any, Any]) -> bool:
+        """Note a held-out score if it is the best so far; one that is not a number never is."""
+        metric = task.metrics[task.headline]
+        sign = 1 if metric.best < metric.worst else -1
         if math.isnan(score):
             return False
-        metric = task.metrics[task.headline]
-        if self.best_score is None:
-            return True
-        return score < self.best_score if metric.best < metric.worst else score > self.best_score
+        if self.best_score is not None and sign * score >= sign * self.best_score:
+            return False
+        self.best_step, self.best_score = self.step, score
+        return True
 
 
 def save_state(out: Path, trained: Trained, state: TrainState, keep: int) -> None:
-    """Write weights, optimiser and randomness; a kill leaves the state before it intact."""
+    """Write weights, optimiser and randomness; a kill leaves the state before it intact.
+
+    Raises:
+        UserError: it could not be written, because the disk is full for example.
+    """
     folder = out / "state" / f"step_{state.step:07d}"
-    temporary = folder.with_name(folder.name + ".part")
-    shutil.rmtree(temporary, ignore_errors=True)
-    temporary.mkdir(parents=True)
     tensors: dict[str, torch.Tensor] = {"rng": torch.get_rng_state()}
     for name, parameter in zip(trained.names, trained.parameters, strict=True):
         tensors[f"weight/{name}"] = parameter.detach().contiguous()
-        for moment in MOMENTS:
-            value = trained.optimizer.state[parameter][moment]
+        # A weight that no gradient has reached has no moments.
+        for moment, value in trained.optimizer.state.get(parameter, {}).items():
             tensors[f"{moment}/{name}"] = value.detach().contiguous()
     if torch.cuda.is_available():
-        tensors["cuda_rng"] = torch.cuda.get_rng_state()
-    save_file(tensors, temporary / "state.safetensors")
-    (temporary / "state.json").write_text(json.dumps(asdict(state)) + "\n")
-    shutil.rmtree(folder, ignore_errors=True)
-    temporary.rename(folder)
+        tensors["cuda_rng"] = torch.cuda.get_rng_state(trained.network.device)
+    with _written_whole(folder) as temporary:
+        save_file(tensors, temporary / "state.safetensors")
+        (temporary / "state.json").write_text(json.dumps(asdict(state)) + "\n")
     for old in _states(out)[:-keep]:
         shutil.rmtree(old)
+
+
+@contextmanager
+def _written_whole(folder: Path) -> Iterator[Path]:
+    """A folder to fill, which takes the place of `folder` once it is on the disk as a whole."""
+    temporary, old = (folder.with_name(folder.name + end) for end in (".part", ".old"))
+    try:
+        for leftover in (temporary, old):
+            shutil.rmtree(leftover, ignore_errors=True)
+        temporary.mkdir(parents=True)
+        yield temporary
+        for file in temporary.iterdir():
+            with file.open("rb") as stream:
+                os.fsync(stream.fileno())
+        if folder.exists():
+            folder.replace(old)
+        temporary.replace(folder)
+        shutil.rmtree(old, ignore_errors=True)
+    except (OSError, SafetensorError) as error:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise _unwritten(error, folder) from error
+
+
+def _unwritten(error: OSError | SafetensorError, folder: Path) -> UserError:
+    if isinstance(error, OSError):
+        return storage_error(error, folder)
+    return UserError(
+        f"{folder}: could not be written ({error}); everything saved before is kept: free some "
+        "space and run the same command again"
+    )
 
 
 def load_latest(out: Path, trained: Trained) -> TrainState | None:
     """Take up the newest complete state in `out`, or return None where there is none.
 
     Raises:
-        UserError: the state is of another set of trained weights.
+        UserError: the state is damaged, or of another set of trained weights.
     """
     states = _states(out)
     if not states:
         return None
     folder = states[-1]
+    _recover(out / "best")
+    try:
+        return _take_up(folder, trained)
+    except (OSError, SafetensorError, ValueError, TypeError) as error:
+        raise UserError(
+            f"{folder}: damaged ({error}); delete it to go on from the state before it"
+        ) from error
+
+
+def _take_up(folder: Path, trained: Trained) -> TrainState:
     with safe_open(folder / "state.safetensors", framework="pt") as file:
-        saved = {key.removeprefix("weight/") for key in file.keys() if key.startswith("weight/")}  # noqa: SIM118
-        if saved != set(trained.names):
+        keys = set(file.keys())
+        saved = {key.removeprefix("weight/") for key in keys if key.startswith("weight/")}
+        shapes = {
+            name: list(p.shape) for name, p in zip(trained.names, trained.parameters, strict=True)
+        }
+        if {name: file.get_slice(f"weight/{name}").get_shape() for name in saved} != shapes:
             raise UserError(
                 f"{folder}: holds other trained weights than this configuration trains; "
                 "choose another output folder"
@@ -79,20 +129,31 @@ def load_latest(out: Path, trained: Trained) -> TrainState | None:
         for name, parameter in zip(trained.names, trained.parameters, strict=True):
             with torch.no_grad():
                 parameter.copy_(file.get_tensor(f"weight/{name}"))
-            trained.optimizer.state[parameter] = {
+            moments = {
                 moment: file.get_tensor(f"{moment}/{name}").to(
                     "cpu" if moment == "step" else parameter.device
                 )
                 for moment in MOMENTS
+                if f"{moment}/{name}" in keys
             }
+            if moments:
+                trained.optimizer.state[parameter] = moments
         torch.set_rng_state(file.get_tensor("rng"))
-        if torch.cuda.is_available() and "cuda_rng" in file.keys():  # noqa: SIM118
-            torch.cuda.set_rng_state(file.get_tensor("cuda_rng"))
+        if trained.network.device.type == "cuda" and "cuda_rng" in keys:
+            torch.cuda.set_rng_state(file.get_tensor("cuda_rng"), trained.network.device)
     return TrainState(**json.loads((folder / "state.json").read_text()))
 
 
 def _states(out: Path) -> list[Path]:
-    return sorted(p for p in (out / "state").glob("step_*") if p.suffix != ".part")
+    """Complete states, oldest first."""
+    return sorted(p for p in (out / "state").glob("step_*") if not p.suffix)
+
+
+def _recover(folder: Path) -> None:
+    """Put a folder back in its place if a kill came between its going and the new one's coming."""
+    old = folder.with_name(folder.name + ".old")
+    if old.exists() and not folder.exists():
+        old.replace(folder)
 
 
 def save_best(
@@ -103,23 +164,20 @@ def save_best(
     state: TrainState,
     config: SFTConfig,
 ) -> None:
-    """Write the present weights as a checkpoint that transformers loads, in `out`/best."""
-    temporary = out / "best.part"
-    shutil.rmtree(temporary, ignore_errors=True)
+    """Write the present weights as a checkpoint that transformers loads, in `out`/best.
+
+    Raises:
+        UserError: it could not be written; the best checkpoint before it is kept.
+    """
     weights = merged_weights(trained.network, getattr(torch, config.save_dtype))
     notes = {"step": state.step, "held_out": state.best_score, "base": checkpoint.identity}
-    save_checkpoint(
-        trained.network,
-        checkpoint.encoder.tokenizer,
-        policy,
-        temporary,
-        notes=notes,
-        weights=weights,
-        dtype=config.save_dtype,
-    )
-    old = out / "best.old"
-    shutil.rmtree(old, ignore_errors=True)
-    if (out / "best").exists():
-        (out / "best").replace(old)
-    temporary.replace(out / "best")
-    shutil.rmtree(old, ignore_errors=True)
+    with _written_whole(out / "best") as temporary:
+        save_checkpoint(
+            trained.network,
+            checkpoint.encoder.tokenizer,
+            policy,
+            temporary,
+            notes=notes,
+            weights=weights,
+            dtype=config.save_dtype,
+        )

@@ -30,7 +30,7 @@ def prepare(network: Any, config: SFTConfig) -> Trained:
     torch.manual_seed(config.seed)
     network.train()
     if config.gradient_checkpointing:
-        network.gradient_checkpointing_enable({"use_reentrant": False})
+        network.activation_checkpointing_enable({"use_reentrant": False})
     if config.lora is not None:
         lora = PeftLoraConfig(
             r=config.lora.rank,

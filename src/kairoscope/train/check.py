@@ -1,0 +1,65 @@
+"""What is refused before anything is trained: settings, and samples one by one."""
+
+import math
+from typing import Any
+
+from kairoscope.config import SFTConfig
+from kairoscope.core import FramePolicy, Sample, Task, UserError
+from kairoscope.events import Event
+from kairoscope.models.chat import Encoder
+from kairoscope.train.examples import Clip, plain_example, thinned
+
+
+def check_config(config: SFTConfig) -> None:
+    """Raise UserError for settings that no run can follow."""
+    counts = ("batch_size", "micro_batch_size", "eval_every", "save_every", "keep_checkpoints")
+    rules = [(name, getattr(config, name) >= 1, "1 or more") for name in counts]
+    rules += [
+        ("epochs", 0 < config.epochs < math.inf, "above 0"),
+        ("max_steps", config.max_steps is None or config.max_steps >= 1, "none, 1 or more"),
+        ("learning_rate", 0 < config.learning_rate < math.inf, "above 0"),
+        ("min_learning_rate_ratio", 0 <= config.min_learning_rate_ratio <= 1, "0 to 1"),
+        ("warmup_steps", config.warmup_steps >= 0, "0 or more"),
+        ("weight_decay", 0 <= config.weight_decay < math.inf, "0 or more"),
+        ("betas", all(0 <= beta < 1 for beta in config.betas), "two numbers from 0 to below 1"),
+        ("epsilon", 0 < config.epsilon < math.inf, "above 0"),
+        ("max_grad_norm", config.max_grad_norm > 0, "above 0"),
+        ("dense_weight", 0 <= config.dense_weight < math.inf, "0 or more"),
+    ]
+    if config.lora is not None:
+        rules += [
+            ("lora.rank", config.lora.rank >= 1, "1 or more"),
+            ("lora.alpha", config.lora.alpha >= 1, "1 or more"),
+            ("lora.dropout", 0 <= config.lora.dropout < 1, "0 to below 1"),
+        ]
+    for name, good, allowed in rules:
+        if not good:
+            table, _, leaf = name.rpartition(".")
+            value = getattr(getattr(config, table) if table else config, leaf)
+            raise UserError(f"{name} is {value}; allowed: {allowed}")
+
+
+def why_unfit(
+    encoder: Encoder,
+    task: Task[Any, Any],
+    policy: FramePolicy,
+    config: SFTConfig,
+    sample: Sample[Any, Any],
+    clip: Clip,
+) -> str | None:
+    """Why a sample cannot be trained on, or None where it can."""
+    if sample.gold is None:
+        return "it has no answer to learn from"
+    if (config.augment or config.dense_weight) and not _timed(sample.gold):
+        return "augment and dense_weight need an answer of one event or more"
+    try:
+        example = plain_example(encoder, task, sample, thinned(clip, policy), policy)
+    except ValueError as error:
+        return f"its answer cannot be written: {error}"
+    if example.num_tokens > config.max_tokens:
+        return f"{example.num_tokens} tokens, more than max_tokens = {config.max_tokens}"
+    return None
+
+
+def _timed(gold: Any) -> bool:
+    return isinstance(gold, tuple) and bool(gold) and all(isinstance(e, Event) for e in gold)
