@@ -24,6 +24,7 @@ from kairoscope.settings import changed
 from kairoscope.storage import canonical_json, plain
 from kairoscope.train.clips import Rejected
 from kairoscope.train.sft import SFTResult, sft
+from kairoscope.train.tensorboard import ScalarBoard
 
 Progress = Callable[[str, int, int], None]
 """(what, done, of how many); of 0: it is not known how many."""
@@ -195,7 +196,10 @@ def train_stage(
         "frames": plain(policy),
         "sft": plain(config),
     }
-    with Run.open(out, kind="sft", config=run_config | words) as run:
+    with (
+        Run.open(out, kind="sft", config=run_config | words) as run,
+        ScalarBoard(out / "tensorboard") as board,
+    ):
         if curation is not None:
             run.write_json("curation.json", curation)
         finished = run.read_json("result.json")
@@ -205,6 +209,7 @@ def train_stage(
         def log(row: dict[str, Any]) -> None:
             _check_finite(out, row)
             run.append("train", row)
+            board.write(row)
             if row["kind"] == "step":
                 on_progress(f"training, loss {row['loss']:.3f}", row["step"], row["of"])
 
