@@ -58,7 +58,9 @@ def load_frames(
     reformatter = VideoReformatter()
     for position, (_, frame) in enumerate(decode_frames(clip, wanted)):
         rgb = _rgb(frame, reformatter, info.rotation_deg)
-        pixels[position, :height] = _resized(rgb, height, width)
+        # Copied by NumPy: torch would share these few bytes out among its threads, which then wait
+        # busily for the next frame.
+        pixels.numpy()[position, :height] = _resized(rgb, height, width).numpy()
     sampled_s = tuple(times_s[index] for index in indices)
     labels = _stamp(pixels, sampled_s, height, policy)
     return ClipFrames(
