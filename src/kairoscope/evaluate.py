@@ -132,9 +132,7 @@ def evaluate(
     listed = evaluation_problems([*records, *unscored], samples, unpaired, data_problems)
     run.write_json("problems.json", listed)
     if not records:
-        raise UserError(
-            f"{run.path}: no label fits its clip; see problems.json and {UNSCORED}.jsonl"
-        )
+        raise UserError(f"{run.path}: no label fits its clip; see problems.json")
     metrics = _summary(run, scorable, config)
     run.write_json("metrics.json", metrics)
     return metrics

@@ -90,8 +90,17 @@ def evaluate_stage(
             on_progress=lambda what, done, total: on_progress(names[what], done, total),
             data_problems=problems,
         )
+        _check_readable(run, metrics["n_clips"])
     write_page(out)
     return metrics
+
+
+def _check_readable(run: Run, num_clips: int) -> None:
+    """Figures of clips that nobody could see are worth no table."""
+    listed = run.read_json("problems.json")
+    unread = [problem["reason"] for problem in listed if problem["kind"] == "unreadable clip"]
+    if len(unread) == num_clips:
+        raise UserError(f"{run.path}: not one of the clips ({num_clips}) can be read; {unread[0]}")
 
 
 def curate_stage(
