@@ -179,12 +179,23 @@ def write_odd_clips(folder: Path, good: Path) -> tuple[list[str], list[str]]:
     (folder / "notes.txt").write_text("no clip by its name")
     (folder / "a folder.mp4").mkdir()
     bad = ["cut off.mp4", "dangling.mp4", "empty.mp4", "loop.mp4", "no frames.mp4"]
-    return [*GOOD_NAMES, "link.mp4", "large.mp4"], [*bad, "picture.mp4", "sound only.mp4", "text.mp4"]
+    return [*GOOD_NAMES, "link.mp4", "large.mp4"], [
+        *bad,
+        "picture.mp4",
+        "sound only.mp4",
+        "text.mp4",
+    ]
 
 
 GOOD_NAMES = (
     *("plain.mp4", "read-only.mp4", "upper.MP4", "really an mp4.avi", "Grüße 手.mp4"),
-    *("[red]take[bold].mp4", "-dash.mp4", "take:1.mp4", "new\nline.mp4", os.fsdecode(b"\xff\xfe.mp4")),
+    *(
+        "[red]take[bold].mp4",
+        "-dash.mp4",
+        "take:1.mp4",
+        "new\nline.mp4",
+        os.fsdecode(b"\xff\xfe.mp4"),
+    ),
 )
 PNG = bytes.fromhex(
     "89504e470d0a1a0a0000000d4948445200000001000000010806000000"

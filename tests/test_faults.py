@@ -1,0 +1,369 @@
+"""What real folders, labels, disks and people do to a command: never a traceback or a wrong number."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from command_line import (
+    EVENTS,
+    Ended,
+    Program,
+    read_json,
+    read_rows,
+    write_odd_clips,
+    write_rows,
+)
+
+STOPPED = "stopped. Finished work is kept: run the same command again to go on.\n"
+TRAINING = [
+    *("--set=max_steps=6", "--set=batch_size=2", "--set=micro_batch_size=2"),
+    *("--set=eval_every=2", "--set=save_every=2", "--set=learning_rate=1e-3"),
+]
+COMMANDS: dict[str, list[str]] = {
+    "annotate": ["annotate", "data", "--task=data/square.toml", "--model=model", "--out=out"],
+    "evaluate": ["evaluate", "subtask-times", "--data=data", "--model=model", "--out=out"],
+    "sft": ["sft", "subtask-times", "--data=data", "--model=model", "--out=out", *TRAINING],
+    "run": ["run", "subtask-times", "--data=data", "--model=model", "--out=out", *TRAINING],
+    "stamp": ["stamp", "data", "out"],
+}
+RESULTS = {
+    "annotate": ["boundaries.csv", "boundaries.jsonl", "problems.json"],
+    "evaluate": ["metrics.json", "problems.json"],
+    "sft": ["best/model.safetensors", "best/kairoscope.json", "result.json", "curation.json"],
+    "run": [
+        *("zero_shot/metrics.json", "sft/best/model.safetensors", "sft/result.json"),
+        *("re_evaluation/metrics.json", "curation.json", "analysis.json"),
+    ],
+    "stamp": [f"{letter}.mp4" for letter in "abcdefgh"],
+}
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(
+    program: Program, world: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[str], dict[str, bytes]]:
+    """Command -> the results of running it in one go, in bytes; run when first asked for."""
+    found: dict[str, dict[str, bytes]] = {}
+
+    def results(name: str) -> dict[str, bytes]:
+        if name not in found:
+            place = world_in(tmp_path_factory.mktemp(name), world)
+            ended = program.run(*COMMANDS[name], cwd=place)
+            assert ended.code == 0, ended.said
+            found[name] = results_of(name, place)
+        return found[name]
+
+    return results
+
+
+def world_in(folder: Path, world: Path) -> Path:
+    """The world's data and model under the same names in another folder."""
+    for name in ("data", "model"):
+        (folder / name).symlink_to(world / name)
+    return folder
+
+
+def results_of(name: str, place: Path) -> dict[str, bytes]:
+    return {file: (place / "out" / file).read_bytes() for file in RESULTS[name]}
+
+
+def is_clean(ended: Ended) -> bool:
+    return "Traceback" not in ended.err + ended.out and "a fault of kairoscope" not in ended.err
+
+
+# --- clips ---------------------------------------------------------------------------------
+
+
+def test_bad_clips_are_listed_and_good_ones_are_right(
+    program: Program, world: Path, tmp_path: Path
+) -> None:
+    place = world_in(tmp_path, world)
+    good, bad = write_odd_clips(place / "clips", world / "data" / "a.mp4")
+    args = ("--task=data/square.toml", "--model=model")
+    alone = program.run("annotate", "data/a.mp4", *args, "--out=alone", cwd=place)
+    assert alone.code == 0, alone.said
+    [*expected] = read_rows(place / "alone" / "boundaries.jsonl")
+
+    ended = program.run("annotate", "clips", *args, "--out=out", cwd=place)
+    assert ended.code == 0, ended.said
+    assert is_clean(ended)
+    assert f"{len(good) + len(bad)} clips" in ended.out
+    assert f"{len(bad)} clips without boundaries" in ended.out
+    problems = {row["clip"]: row["reason"] for row in read_json(place / "out" / "problems.json")}
+    assert sorted(problems) == sorted(bad)
+    for name in bad:
+        assert name in ended.err
+    found: dict[str, list[Any]] = {name: [] for name in good}
+    for row in read_rows(place / "out" / "boundaries.jsonl"):
+        found[row["clip"]].append(row)
+    for name in good:
+        if name == "large.mp4":
+            assert [row["event"] for row in found[name]] == list(EVENTS)
+        else:
+            assert found[name] == [{**row, "clip": name} for row in expected]
+
+
+def test_stamping_goes_past_bad_clips(program: Program, world: Path, tmp_path: Path) -> None:
+    good, bad = write_odd_clips(tmp_path / "clips", world / "data" / "a.mp4")
+    ended = program.run("stamp", "clips", "out", cwd=tmp_path)
+    assert ended.code == 0, ended.said
+    assert is_clean(ended)
+    assert f"{len(good)} stamped, 0 were there already, {len(bad)} could not be read" in ended.out
+    assert ended.err.count("not stamped: ") == len(bad)
+    assert len(list((tmp_path / "out").iterdir())) == len(good)
+
+
+def test_only_bad_clips_are_an_error(program: Program, world: Path, tmp_path: Path) -> None:
+    place = world_in(tmp_path, world)
+    (place / "clips").mkdir()
+    (place / "clips" / "[red]no.mp4").touch()
+    write_rows(place / "clips", [{**row_of(world), "video": "[red]no.mp4"}])
+    for args in (
+        ["annotate", "clips", "--task=data/square.toml", "--model=model", "--out=a"],
+        ["evaluate", "subtask-times", "--data=clips", "--model=model", "--out=e"],
+        ["sft", "subtask-times", "--data=clips", "--model=model", "--out=s"],
+        ["stamp", "clips", "out"],
+        ["frames", "clips/[red]no.mp4"],
+    ):
+        ended = program.run(*args, cwd=place)
+        assert ended.code == 2, ended.said
+        assert is_clean(ended)
+        assert ended.out == ""
+        assert "error: " in ended.err
+    assert "clips/[red]no.mp4: the file is empty" in ended.err
+
+
+def row_of(world: Path) -> dict[str, Any]:
+    return read_rows(world / "data" / "labels.jsonl")[0]
+
+
+# --- labels --------------------------------------------------------------------------------
+
+
+def bad_labels(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """What is wrong -> the row of a label file (an object, or text as it stands)."""
+
+    def times(*events: tuple[str, float, float]) -> list[dict[str, Any]]:
+        return [{"name": n, "start_s": start_s, "end_s": end_s} for n, start_s, end_s in events]
+
+    first, *others = rows
+    return {
+        "unknown clip": {**first, "video": "nowhere.mp4", "group": "nowhere"},
+        "negative": {**others[0], "events": times(("x", -1, 2))},
+        "reversed": {**others[1], "events": times(("x", 2, 1))},
+        "twice": {**others[2], "events": times(("x", 0, 1), ("X", 1, 2))},
+        "NaN": str(first).replace("'", '"').replace("0.0", "NaN", 1).replace("a.mp4", "n.mp4"),
+        "past the stated end": {**others[3], "events": times(("x", 0, 99))},
+        "the same clip": first,
+        "torn": '{"video": "torn.mp4", "eve',
+    }
+
+
+@pytest.fixture
+def labelled(world: Path, tmp_path: Path) -> Path:
+    """A folder whose labels are bad in every known way, but for four good ones."""
+    place = world_in(tmp_path, world)
+    shutil.copytree(world / "data", place / "bad")
+    rows = read_rows(world / "data" / "labels.jsonl")
+    past = {**rows[7], "events": [{"name": EVENTS[0], "end_s": 99.0}]}
+    del past["duration_s"]  # only the clip itself tells
+    write_rows(place / "bad", [*rows[:3], past, *bad_labels([rows[0], *rows[3:7]]).values()])
+    return place
+
+
+def test_bad_labels_are_listed_by_evaluate(program: Program, labelled: Path) -> None:
+    args = ("evaluate", "subtask-times", "--data=bad", "--model=model", "--out=out")
+    ended = program.run(*args, cwd=labelled)
+    assert ended.code == 0, ended.said
+    assert is_clean(ended)
+    problems = read_json(labelled / "out" / "problems.json")
+    kinds = sorted(problem["kind"] for problem in problems)
+    assert kinds == ["label past the end", *["label row"] * 7, "unreadable clip"]
+    assert "9 problems" in ended.err
+    metrics = read_json(labelled / "out" / "metrics.json")
+    assert metrics["n_clips"] == 4  # three good ones, and the one that is not there
+    assert metrics["answered"] == 0.75
+    assert read_rows(labelled / "out" / "unscored.jsonl")[0]["sample_id"] == "h.mp4"
+
+
+def test_good_labels_are_scored_as_if_alone(program: Program, labelled: Path) -> None:
+    """The bad rows beside them change nothing in what was answered without failure."""
+    rows = read_rows(labelled / "data" / "labels.jsonl")[:3]
+    shutil.copytree(labelled / "data", labelled / "good")
+    write_rows(labelled / "good", rows)
+    answered = []
+    for data in ("bad", "good"):
+        args = ("evaluate", "subtask-times", f"--data={data}", "--model=model", f"--out=o{data}")
+        ended = program.run(*args, "--no-control", cwd=labelled)
+        assert ended.code == 0, ended.said
+        ends = read_json(labelled / f"o{data}" / "metrics.json")["ends"]
+        answered.append(
+            [ends["answered_only"][key] for key in ("mae_s", "mre_percent", "mre_ci95")]
+        )
+    for bad, good in zip(*answered, strict=True):
+        assert bad == pytest.approx(good)
+
+
+def test_bad_labels_are_listed_by_sft(program: Program, labelled: Path) -> None:
+    args = ("sft", "subtask-times", "--data=bad", "--model=model", "--out=out")
+    ended = program.run(*args, "--set=max_steps=1", "--set=batch_size=2", cwd=labelled)
+    assert ended.code == 0, ended.said
+    assert is_clean(ended)
+    manifest = read_json(labelled / "out" / "curation.json")
+    assert manifest["n_in"] == 12
+    assert manifest["dropped"] == {"bad label": 7, "outside the clip": 1, "unreadable clip": 1}
+    assert ended.err.count("left out: ") == 9
+
+
+# --- folders and disks ---------------------------------------------------------------------
+
+
+def test_a_folder_of_another_run_is_left_alone(
+    program: Program, world: Path, tmp_path: Path
+) -> None:
+    place = world_in(tmp_path, world)
+    assert program.run(*COMMANDS["annotate"], cwd=place).code == 0
+    before = {file.name: file.read_bytes() for file in (place / "out").iterdir()}
+    other = [*COMMANDS["annotate"], "--frames=fps=2"]
+    for args, why in (
+        (COMMANDS["evaluate"], "a run of kind 'annotation', not 'evaluation'"),
+        (COMMANDS["sft"], "a run of kind 'annotation', not 'sft'"),
+        (other, "frames.fps: 4.0 there, 2.0 now"),
+        ([*COMMANDS["annotate"][:-1], "--out=data"], "is not empty and holds no run"),
+        ([*COMMANDS["annotate"][:-1], "--out=data/a.mp4"], "is a file"),
+    ):
+        ended = program.run(*args, cwd=place)
+        assert ended.code == 2, ended.said
+        assert why in ended.err
+        assert is_clean(ended)
+    assert {file.name: file.read_bytes() for file in (place / "out").iterdir()} == before
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_full_disk_is_said_and_nothing_finished_is_lost(
+    name: str,
+    program: Program,
+    world: Path,
+    tmp_path: Path,
+    uninterrupted: Callable[[str], dict[str, bytes]],
+) -> None:
+    place = world_in(tmp_path, world)
+    limit = {"annotate": 3000, "evaluate": 6000, "sft": 60_000, "run": 60_000, "stamp": 4000}
+    full = program.run(*COMMANDS[name], cwd=place, file_limit=limit[name])
+    assert full.code == 2, full.said
+    assert is_clean(full)
+    assert "error: " in full.err
+    assert "space" in full.err or "full" in full.err
+    ended = program.run(*COMMANDS[name], cwd=place)
+    assert ended.code == 0, ended.said
+    assert results_of(name, place) == uninterrupted(name)
+
+
+# --- Ctrl-C and kill -9 --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGKILL])
+@pytest.mark.parametrize("name", COMMANDS)
+def test_stopped_anywhere_and_run_again_gives_the_same(
+    name: str,
+    sent: signal.Signals,
+    program: Program,
+    world: Path,
+    tmp_path: Path,
+    uninterrupted: Callable[[str], dict[str, bytes]],
+) -> None:
+    place = world_in(tmp_path, world)
+    moments = {"annotate": [1, 5], "evaluate": [3, 12], "sft": [4], "run": [2, 12], "stamp": [40]}
+    for after in moments[name]:
+        of = "frames" if name == "stamp" else "rows"
+        stopped = program.run(*COMMANDS[name], cwd=place, send=sent, after=after, of=of)
+        if sent == signal.SIGINT:
+            assert stopped.code == 130, stopped.said
+            assert stopped.err.endswith(STOPPED)
+        else:
+            assert stopped.code == -signal.SIGKILL, stopped.said
+        assert is_clean(stopped)
+    ended = program.run(*COMMANDS[name], cwd=place)
+    assert ended.code == 0, ended.said
+    assert results_of(name, place) == uninterrupted(name)
+
+
+@pytest.mark.parametrize("delay_s", [0.1, 0.5, 2.0])
+def test_ctrl_c_while_everything_is_being_imported(
+    delay_s: float, world: Path, tmp_path: Path
+) -> None:
+    place = world_in(tmp_path, world)
+    command = [sys.executable, "-c", "from kairoscope.cli import main; main()"]
+    process = subprocess.Popen(
+        [*command, *COMMANDS["annotate"]],
+        cwd=place,
+        stderr=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        text=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
+    time.sleep(delay_s)
+    process.send_signal(signal.SIGINT)
+    asked = time.monotonic()
+    _, err = process.communicate(timeout=60)
+    if process.returncode != 0:  # a fast machine may have finished within the delay
+        assert process.returncode in (130, -signal.SIGINT), err
+        assert "Traceback" not in err or delay_s < 0.2
+        assert time.monotonic() - asked < 10
+
+
+def test_ctrl_c_within_native_code_that_does_not_return(
+    program: Program, world: Path, tmp_path: Path
+) -> None:
+    """A pool of threads that is waited for, as by a decoder on a slow disk."""
+    script = (
+        "import os, signal, threading, time\n"
+        "from concurrent.futures import ThreadPoolExecutor\n"
+        "from kairoscope.cli import ending, main\n"
+        "def stuck():\n"
+        "    with ThreadPoolExecutor(1) as pool:\n"
+        "        pool.submit(time.sleep, 60)\n"
+        "ending.app = stuck\n"
+        "threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT)).start()\n"
+        "main()\n"
+    )
+    started = time.monotonic()
+    ended = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=50, check=False
+    )
+    assert ended.returncode == 130
+    assert ended.stderr.endswith(STOPPED)
+    assert "Traceback" not in ended.stderr
+    assert time.monotonic() - started < 30
+
+
+def test_two_processes_cannot_write_one_run(program: Program, world: Path, tmp_path: Path) -> None:
+    place = world_in(tmp_path, world)
+    pid = program.start(*COMMANDS["sft"], cwd=place, send=signal.SIGSTOP, after=3)
+    while process_state(pid) != "T":
+        time.sleep(0.02)
+    second = subprocess.run(
+        [sys.executable, "-c", "from kairoscope.cli import main; main()", *COMMANDS["sft"]],
+        cwd=place,
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
+    os.kill(pid, signal.SIGCONT)
+    first = program.finish(pid)
+    assert first.code == 0, first.said
+    assert second.returncode == 2
+    assert f"is being written by another process (pid {pid})" in second.stderr
+
+
+def process_state(pid: int) -> str:
+    """`T` for a stopped process, as Linux tells it."""
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
