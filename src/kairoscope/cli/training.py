@@ -92,7 +92,8 @@ def sft(
     training.html. Clips and labels that cannot be used are counted and listed.
     """
     from kairoscope.recipes import get_recipe
-    from kairoscope.recipes.stages import curate_stage, load_data, sft_config_for, train_stage
+    from kairoscope.recipes.stages import load_data
+    from kairoscope.recipes.training import curate_stage, sft_config_for, train_stage
     from kairoscope.settings import assignments
 
     chosen = get_recipe(recipe)

@@ -67,7 +67,7 @@ def run(
     """
     from kairoscope.recipes import get_recipe
     from kairoscope.recipes.pipeline import STAGES, Pipeline, check_stages, plan, run_recipe
-    from kairoscope.recipes.stages import sft_config_for
+    from kairoscope.recipes.training import sft_config_for
     from kairoscope.settings import assignments, changed
 
     chosen = get_recipe(recipe)

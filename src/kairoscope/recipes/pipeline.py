@@ -21,15 +21,8 @@ from kairoscope.config import EvalConfig, Recipe, SFTConfig
 from kairoscope.core import Sample, UserError
 from kairoscope.data.rows import Problem
 from kairoscope.data.split import split_by_group
-from kairoscope.recipes.stages import (
-    Frames,
-    Progress,
-    curate_stage,
-    evaluate_stage,
-    load_data,
-    load_engine,
-    train_stage,
-)
+from kairoscope.recipes.stages import Frames, Progress, evaluate_stage, load_data, load_engine
+from kairoscope.recipes.training import curate_stage, train_stage
 from kairoscope.report.analysis import write_analysis
 from kairoscope.report.recipe_document import write_recipe_document
 from kairoscope.runs import Run

@@ -1,30 +1,23 @@
-"""The stages of a recipe that need a model, each runnable alone and each resumable."""
+"""The stages of a recipe that ask a model, each runnable alone and each resumable."""
 
-import hashlib
-import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from kairoscope.annotate import Tally, annotate
-from kairoscope.config import EvalConfig, Recipe, SFTConfig
+from kairoscope.config import EvalConfig, Recipe
 from kairoscope.core import Decoding, FramePolicy, Sample, Task, UserError
-from kairoscope.curate import ClipFacts, Curation, curate, decoded, hash_clip
 from kairoscope.data.rows import Problem
 from kairoscope.data.sources import load_samples
 from kairoscope.data.taskfiles import TaskFile
 from kairoscope.evaluate import evaluate, evaluation_config
-from kairoscope.models.checkpoint import read_settings
-from kairoscope.models.load import Engine, load_weights, resolve
+from kairoscope.models.load import Engine
 from kairoscope.recipes.pages import write_page
 from kairoscope.recipes.prompt_files import prompt_from_yaml
 from kairoscope.runs import Run
 from kairoscope.settings import changed
-from kairoscope.storage import canonical_json, plain
-from kairoscope.train.clips import Rejected
-from kairoscope.train.sft import SFTResult, sft
-from kairoscope.train.tensorboard import ScalarBoard
+from kairoscope.storage import plain
 
 Progress = Callable[[str, int, int], None]
 """(what, done, of how many); of 0: it is not known how many."""
@@ -36,22 +29,6 @@ Frames = Mapping[str, Any]
 def policy_for(recipe: Recipe, own: FramePolicy | None, frames: Frames) -> FramePolicy:
     """The checkpoint's own frame policy, else the recipe's, with the user's changes."""
     return changed(own or recipe.frames, frames, "frames")
-
-
-def sft_config_for(recipe: Recipe, model: str, changes: Sequence[tuple[str, Any]]) -> SFTConfig:
-    """The recipe's settings, changed by what the checkpoint recommends and then by the user.
-
-    Args:
-        recipe: gives the defaults.
-        model: its `kairoscope.json` may hold an `sft` table.
-        changes: (where it comes from, table) in the order in which they apply.
-    """
-    config = changed(
-        recipe.sft, read_settings(Path(resolve(model)), "sft"), f"{model} kairoscope.json [sft]"
-    )
-    for where, table in changes:
-        config = changed(config, table, where)
-    return config
 
 
 def asked_with(recipe: Recipe, prompt: Path | None) -> tuple[Task[Any, Any], dict[str, Any]]:
@@ -101,186 +78,6 @@ def _check_readable(run: Run, num_clips: int) -> None:
     unread = [problem["reason"] for problem in listed if problem["kind"] == "unreadable clip"]
     if len(unread) == num_clips:
         raise UserError(f"{run.path}: not one of the clips ({num_clips}) can be read; {unread[0]}")
-
-
-def curate_stage(
-    samples: Sequence[AnySample],
-    problems: Sequence[Problem],
-    *,
-    holdout: float,
-    seed: int,
-    on_progress: Progress,
-    known: Mapping[str, Any] | None = None,
-) -> Curation[AnySample]:
-    """Check every clip and label, and split training data by group.
-
-    `known` is the manifest of an earlier curation: clips whose bytes are in it are not decoded again.
-    """
-    done = 0
-    facts = {row["sha256"]: row for row in known["clips"]} if known else {}
-
-    def count(_: str) -> None:
-        nonlocal done
-        done += 1
-        on_progress("checking clips and labels", done, len(samples))
-
-    def check(video: Path) -> ClipFacts:
-        row = facts.get(hash_clip(video)) if facts else None
-        return decoded(video) if row is None else _KnownClip(**{k: row[k] for k in _FACTS})
-
-    return curate(
-        samples,
-        problems=problems,
-        check_clip=check,
-        holdout=holdout,
-        seed=seed,
-        on_clip=count,
-    )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _KnownClip:
-    """What an earlier curation found out about a clip; see `curate.ClipFacts`."""
-
-    duration_s: float
-    num_frames: int
-    width: int
-    height: int
-    codec: str
-
-
-_FACTS = tuple(field.name for field in fields(_KnownClip))
-
-
-def train_stage(
-    recipe: Recipe,
-    *,
-    model: str,
-    train: Sequence[AnySample],
-    held_out: Sequence[AnySample],
-    checksums: Mapping[str, str],
-    out: Path,
-    config: SFTConfig,
-    frames: Frames,
-    device: str | None,
-    on_progress: Progress,
-    prompt: Path | None = None,
-    curation: Mapping[str, Any] | None = None,
-) -> SFTResult:
-    """Fine-tune `model` in the run folder `out`; goes on where it stopped, or is done already.
-
-    Args:
-        recipe: task and frames.
-        model: where to start from.
-        train: samples to learn from.
-        held_out: samples of other groups, to choose the best checkpoint on.
-        checksums: sample id -> checksum of its clip, where it is known.
-        out: run folder.
-        config: see `SFTConfig`.
-        frames: changes to the frame policy.
-        device: None takes the best there is.
-        on_progress: bars.
-        prompt: a file with other words than the recipe's.
-        curation: kept in the run as `curation.json`.
-
-    Raises:
-        UserError: nothing to train on, groups on both sides, another run's folder.
-    """
-    shared = {sample.group for sample in train} & {sample.group for sample in held_out}
-    if shared:
-        raise UserError(f"held-out and training data share groups, such as {min(shared)!r}")
-    if not train:
-        raise UserError("no sample is left to train on; see why in the list of what was left out")
-    start = Engine(model, device=device)
-    task, words = asked_with(recipe, prompt)
-    policy = policy_for(recipe, start.policy, frames)
-    run_config = {
-        "recipe": recipe.name,
-        "model": model,
-        "model_identity": start.identity,
-        "data": {
-            "train": samples_digest(task, train, checksums),
-            "held_out": samples_digest(task, held_out, checksums),
-        },
-        "frames": plain(policy),
-        "sft": plain(config),
-    }
-    with (
-        Run.open(out, kind="sft", config=run_config | words) as run,
-        ScalarBoard(out / "tensorboard") as board,
-    ):
-        if curation is not None:
-            run.write_json("curation.json", curation)
-        finished = run.read_json("result.json")
-        if finished is not None:
-            return _result(out, finished)
-
-        def log(row: dict[str, Any]) -> None:
-            _check_finite(out, row)
-            run.append("train", row)
-            board.write(row)
-            if row["kind"] == "step":
-                on_progress(f"training, loss {row['loss']:.3f}", row["step"], row["of"])
-
-        on_progress(f"loading {model}", 0, 0)
-        checkpoint = load_weights(model, device=device, training=True)
-        on_progress(f"loading {model}", 1, 1)
-        result = sft(
-            checkpoint,
-            task,
-            train,
-            held_out,
-            policy=policy,
-            config=config,
-            out=out,
-            log=log,
-            on_check=lambda done, total: on_progress("decoding clips", done, total),
-        )
-        run.write_json("result.json", _result_row(result))
-        write_page(out)
-        return result
-
-
-def _check_finite(out: Path, row: Mapping[str, Any]) -> None:
-    """Stop where the numbers of a training step are none any more; what was saved stays."""
-    for key, value in row.items():
-        if isinstance(value, float) and not math.isfinite(value):
-            raise UserError(
-                f"{out}: training has diverged, {key} of step {row.get('step')} is {value}; choose "
-                "a smaller learning_rate or max_grad_norm and another --out"
-            )
-
-
-def _result_row(result: SFTResult) -> dict[str, Any]:
-    """JSON has no NaN, which stands for `not measured`; the run may be moved with its folder."""
-    score = result.best_score if math.isfinite(result.best_score) else None
-    return {**asdict(result), "best_score": score, "checkpoint": "best"}
-
-
-def _result(out: Path, row: Mapping[str, Any]) -> SFTResult:
-    """The inverse of `_result_row`."""
-    score = row["best_score"]
-    return SFTResult(
-        best_step=row["best_step"],
-        best_score=float("nan") if score is None else score,
-        num_steps=row["num_steps"],
-        rejected=tuple(Rejected(**rejected) for rejected in row["rejected"]),
-        checkpoint=out / row["checkpoint"],
-    )
-
-
-def samples_digest(
-    task: Task[Any, Any], samples: Sequence[AnySample], checksums: Mapping[str, str]
-) -> dict[str, Any]:
-    """Number and hash of samples: their clips, questions and answers, wherever the clips lie."""
-    rows = sorted(
-        canonical_json(
-            [s.id, checksums.get(s.id), s.query, None if s.gold is None else task.to_json(s.gold)]
-        )
-        for s in samples
-    )
-    digest = hashlib.sha256("\n".join(rows).encode("utf-8")).hexdigest()
-    return {"count": len(samples), "sha256": digest}
 
 
 def annotate_stage(
