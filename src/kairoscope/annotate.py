@@ -82,7 +82,9 @@ def annotate(
         clips: (name, path) of each; names are unique.
         query: event names in order.
         policy: frames that the model sees.
-        decoding: `posterior` gives confidences; `free` and `constrained` none.
+        decoding: `posterior` reports the medians of the distributions, also between the frames
+            that the model saw; `constrained` the values it wrote, with the same confidences; `free`
+            what it wrote, without confidences.
         run: where rows go.
         on_progress: called with (clips done, clips in all).
     """
@@ -100,7 +102,8 @@ def annotate(
         for name, path in paths.items()
     )
     for name, answer in model.answer(requests, Sampling(), decoding):
-        run.append("clips", clip_row(task, query, name, paths[name], answer))
+        medians = decoding == "posterior"
+        run.append("clips", clip_row(task, query, name, paths[name], answer, medians=medians))
         finished += 1
         if on_progress is not None:
             on_progress(finished, len(clips))
@@ -113,8 +116,10 @@ def clip_row(
     name: str,
     path: Path,
     answer: tuple[Completion, ...] | Failed,
+    *,
+    medians: bool = True,
 ) -> dict[str, Any]:
-    """What is kept of one clip."""
+    """What is kept of one clip; `medians` of the distributions take the place of what is written."""
     row: dict[str, Any] = {"clip": name, "video": str(path), "events": [], "problem": None}
     if isinstance(answer, Failed):
         return row | {"problem": answer.reason}
@@ -129,7 +134,7 @@ def clip_row(
     if isinstance(parsed, Unparsed):
         return row | {"problem": f"the answer could not be read: {parsed.reason}"}
     posteriors = {posterior.slot: posterior for posterior in completion.posteriors}
-    row["events"] = _events(query, parsed, posteriors, times_s)
+    row["events"] = _events(query, parsed, posteriors, times_s, medians=medians)
     row["posteriors"] = [
         {
             "slot": p.slot,
@@ -146,6 +151,8 @@ def _events(
     parsed: Sequence[Event],
     posteriors: dict[str, Posterior],
     times_s: Sequence[float],
+    *,
+    medians: bool,
 ) -> list[dict[str, Any]]:
     """Rows of the events that were found, in order, on the clip's own frames."""
     places = aligned(parsed, query)
@@ -156,7 +163,9 @@ def _events(
         if event is None:
             continue
         of_start, of_end = (posteriors.get(f"{what} {number}") for what in ("start", "end"))
-        start_s, end_s = _moment_s(of_start, next(starts)), _moment_s(of_end, event.end_s)
+        start_s, end_s = next(starts), event.end_s
+        if medians:
+            start_s, end_s = _median_s(of_start, start_s), _median_s(of_end, end_s)
         start_s = max(latest_s, min(start_s, end_s))
         end_s = max(start_s, end_s)
         latest_s = start_s
@@ -185,7 +194,7 @@ def _times(posterior: Posterior) -> list[float]:
     return [float(choice) for choice in posterior.choices]
 
 
-def _moment_s(posterior: Posterior | None, written_s: float) -> float:
+def _median_s(posterior: Posterior | None, written_s: float) -> float:
     """Median of a boundary's distribution, between frames too, or what was written."""
     if posterior is None:
         return written_s
