@@ -42,6 +42,36 @@ def ten_second_clips(number: int, size_px: int) -> list[Clip]:
     return [_read(folder / f"{index:04d}.json") for index in range(number)]
 
 
+def as_usually_encoded(clip: Clip) -> Clip:
+    """The same pictures as most encoders' defaults store them: with B-frames, which the simulator's
+    files do not have.
+    """
+    target = Path(clip.path).with_suffix(".medium.mp4")
+    if not target.exists():
+        part = target.with_suffix(".part.mp4")
+        encode_x264(Path(clip.path), part, "medium", 23)
+        part.replace(target)
+    return Clip(str(target), clip.events)
+
+
+def encode_x264(source: Path, target: Path, preset: str, crf: int) -> None:
+    """As `ffmpeg -i SOURCE -c:v libx264 -preset PRESET -crf CRF -pix_fmt yuv420p TARGET` does."""
+    import av
+    from av.video.frame import PictureType
+
+    with av.open(str(source)) as given, av.open(str(target), "w") as output:
+        video = given.streams.video[0]
+        video.thread_type = "AUTO"
+        encoder = output.add_stream("libx264", rate=video.average_rate or 30)
+        encoder.width, encoder.height = video.width, video.height
+        encoder.pix_fmt = "yuv420p"
+        encoder.options = {"preset": preset, "crf": str(crf)}
+        for frame in given.decode(video):
+            frame.pict_type = PictureType.NONE
+            output.mux(encoder.encode(frame))
+        output.mux(encoder.encode(None))
+
+
 def smoke_clips(number: int, folder: Path) -> list[Clip]:
     """Two-second clips of a square that moves, 64 pixels wide: made in no time, no simulator."""
     from kairoscope.simulate.render import encode_mp4

@@ -1,15 +1,11 @@
-"""Time stamps: into files and at load time, beside the older scripts' way.
+"""Time stamps: into files and at load time, beside the older scripts' way."""
 
-The older way, from its description: OpenCV reads every frame, PIL draws the time on it, OpenCV writes
-an mp4v file, and x264 encodes that a second time so that players and decoders take it. Which time
-belongs to a frame is its number divided by the average frame rate. Written for this comparison.
-"""
-
+import statistics
 import sys
 import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
-from fractions import Fraction
+from inspect import signature
 from pathlib import Path
 
 import numpy as np
@@ -21,13 +17,13 @@ from benchmarks.harness import (
     Job,
     Runs,
     Spread,
-    Unavailable,
     Way,
+    cpu_seconds,
     interleaved,
     measure,
     pairwise_ratios,
-    spread,
 )
+from benchmarks.older_stamping import CRF
 from benchmarks.results import (
     Goal,
     Result,
@@ -41,88 +37,35 @@ from benchmarks.results import (
     write,
 )
 
-PRESET, CRF = "medium", 23
-"""Of the older way's second encoding and of the comparison at equal settings."""
-STAMP_HEIGHT = 0.12
+OURS: dict[str, tuple[str, str | None]] = {
+    "medium": ("`stamp`, x264 medium, crf 23", "medium"),
+    "veryfast": ("`stamp`, x264 veryfast, crf 23", "veryfast"),
+    "default": ("`stamp`, our default", None),
+}
+"""Key -> title and preset."""
 CLEAR_OF_STAMPS = 0.75
 """Share of the height, from the top, that no way stamps: where quality is compared."""
-LOADS = 10
-"""Loads of the clip in one job: drawing alone takes a few milliseconds."""
+PAIRS = 20
+"""Loads with and without stamps that are compared: drawing takes a few milliseconds."""
+LOADS = 5
+"""Loads of the clip in one job."""
 
 
-def stamp_to_file(clip: str, target: str, preset: str) -> Job:
-    """`kairoscope stamp`, as the command does it."""
+def stamp_to_file(clip: str, target: str, preset: str | None) -> Job:
+    """`kairoscope stamp`, as the command does it; without a preset at its default."""
     from kairoscope.video.stampfile import stamp_file
 
+    chosen = preset or str(signature(stamp_file).parameters["preset"].default)
+
     def job() -> Facts:
-        stamp_file(Path(clip), Path(target), preset=preset, crf=CRF)
-        return {"bytes": Path(target).stat().st_size}
+        stamp_file(Path(clip), Path(target), preset=chosen, crf=CRF)
+        return {"bytes": Path(target).stat().st_size, "preset": chosen}
 
     Path(target).unlink(missing_ok=True)  # a finished target would be left alone
     return job
 
 
-def older_way(clip: str, target: str) -> Job:
-    """OpenCV, PIL, mp4v, and x264 after that."""
-    try:
-        import cv2
-    except ModuleNotFoundError as error:
-        raise Unavailable("pip install opencv-python-headless") from error
-    from PIL import Image, ImageDraw, ImageFont
-
-    def job() -> Facts:
-        between = Path(target).with_suffix(".between.mp4")
-        capture = cv2.VideoCapture(clip)
-        fps = capture.get(cv2.CAP_PROP_FPS)
-        size = tuple(
-            int(capture.get(p)) for p in (cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT)
-        )
-        writer = cv2.VideoWriter(str(between), cv2.VideoWriter.fourcc(*"mp4v"), fps, size)
-        # A capital is about 0.73 of the nominal size: digits as high as ours.
-        font = ImageFont.load_default(max(8.0, STAMP_HEIGHT * size[1] / 0.73))
-        index = 0
-        while True:
-            good, bgr = capture.read()
-            if not good:
-                break
-            picture = Image.fromarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB))
-            pen = ImageDraw.Draw(picture)
-            text = f"{index / fps:.2f}s"
-            left, top, right, bottom = pen.textbbox((0, 0), text, font=font)
-            x, y = (size[0] - (right - left)) / 2, size[1] - (bottom - top) * 1.3
-            box = (x - 8, y - 4, x + right - left + 8, size[1])
-            pen.rectangle(box, fill=(0, 0, 0))
-            pen.text((x - left, y - top), text, fill=(255, 255, 255), font=font)
-            writer.write(cv2.cvtColor(np.asarray(picture), cv2.COLOR_RGB2BGR))
-            index += 1
-        capture.release()
-        writer.release()
-        _encode_again(between, Path(target))
-        between.unlink()
-        return {"bytes": Path(target).stat().st_size}
-
-    return job
-
-
-def _encode_again(source: Path, target: Path) -> None:
-    """As `ffmpeg -i SOURCE -c:v libx264 -preset medium -crf 23 -pix_fmt yuv420p TARGET` does."""
-    import av
-
-    with av.open(str(source)) as given, av.open(str(target), "w") as output:
-        video = given.streams.video[0]
-        video.thread_type = "AUTO"
-        rate = Fraction(video.average_rate or 30)
-        encoder = output.add_stream("libx264", rate=rate)
-        encoder.width, encoder.height = video.width, video.height
-        encoder.pix_fmt = "yuv420p"
-        encoder.options = {"preset": PRESET, "crf": str(CRF)}
-        for frame in given.decode(video):
-            frame.pict_type = av.video.frame.PictureType.NONE
-            output.mux(encoder.encode(frame))
-        output.mux(encoder.encode(None))
-
-
-def load(clip: str, *, stamped: bool) -> Job:
+def load(clip: str, *, stamped: bool, loads: int = LOADS) -> Job:
     """`load_frames` with the recipe's policy, with and without its stamps."""
     from kairoscope.core import FramePolicy
     from kairoscope.video.frames import load_frames
@@ -131,9 +74,26 @@ def load(clip: str, *, stamped: bool) -> Job:
     policy = policy if stamped else replace(policy, stamp="none")
 
     def job() -> Facts:
-        for _ in range(LOADS):
+        for _ in range(loads):
             frames = load_frames(clip, policy)
         return {"frames": len(frames.times_s)}
+
+    return job
+
+
+def drawing(clip: str) -> Job:
+    """What the stamps add to a load: pairs of loads in turns, so that little else differs."""
+    plain, stamped = (load(clip, stamped=stamped, loads=1) for stamped in (False, True))
+
+    def job() -> Facts:
+        added_s = []
+        for _ in range(PAIRS):
+            start_s = cpu_seconds()
+            plain()
+            middle_s = cpu_seconds()
+            stamped()
+            added_s.append(cpu_seconds() - middle_s - (middle_s - start_s))
+        return {"drawing_cpu_s": statistics.median(added_s)}
 
     return job
 
@@ -170,23 +130,22 @@ def _luma(file: str) -> Iterator[NDArray[np.uint8]]:
 def measured(clip: str, folder: Path, rounds: int, *, fresh: bool) -> tuple[Runs, dict[str, float]]:
     """All ways in turns, and the PSNR in dB of what they wrote."""
     module = "benchmarks.stamping"
-    targets = {key: str(folder / f"{key}.mp4") for key in ("older", "medium", "veryfast")}
-    stamp = f"{module}:stamp_to_file"
+    targets = {key: str(folder / f"{key}.mp4") for key in ("older", *OURS)}
     ways = [
         Way(
             key="older",
             title="older scripts' way",
-            function=f"{module}:older_way",
+            function="benchmarks.older_stamping:older_way",
             arguments={"clip": clip, "target": targets["older"]},
         ),
         *(
             Way(
-                key=preset,
-                title=f"`stamp`, {preset} crf {CRF}{' (our default)' * (preset == 'veryfast')}",
-                function=stamp,
-                arguments={"clip": clip, "target": targets[preset], "preset": preset},
+                key=key,
+                title=title,
+                function=f"{module}:stamp_to_file",
+                arguments={"clip": clip, "target": targets[key], "preset": preset},
             )
-            for preset in ("medium", "veryfast")
+            for key, (title, preset) in OURS.items()
         ),
         *(
             Way(
@@ -203,6 +162,15 @@ def measured(clip: str, folder: Path, rounds: int, *, fresh: bool) -> tuple[Runs
             )
         ),
     ]
+    ways.append(
+        Way(
+            key="drawing",
+            title="drawing alone",
+            function=f"{module}:drawing",
+            arguments={"clip": clip},
+            warmups=1,
+        )
+    )
     runs = interleaved(ways, rounds, announce, fresh=fresh)
     judge = Way(
         key="likeness",
@@ -213,21 +181,17 @@ def measured(clip: str, folder: Path, rounds: int, *, fresh: bool) -> tuple[Runs
     return runs, dict(measure(judge, fresh=fresh).facts)
 
 
-def drawing(runs: Runs) -> list[float]:
-    """CPU seconds a clip that drawing at load time adds, round by round; never below 0.1 ms."""
-    pairs = zip(
-        runs.values("load_stamped", "cpu_s"), runs.values("load_plain", "cpu_s"), strict=True
-    )
-    return [max(stamped - plain, 1e-4) for stamped, plain in pairs]
-
-
 def result(runs: Runs, psnr_db: dict[str, float], source_bytes: int) -> Result:
     """Tables and goals."""
-    default = runs.ratio("veryfast", "older")
+    default = runs.ratio("default", "older")
+    default_preset = runs.measured["default"][0].facts["preset"]
     at_load: Spread | None = None
     if "older" not in runs.unavailable:
-        at_load = pairwise_ratios(drawing(runs), runs.values("older", "cpu_s"))
-    files = [key for key in ("older", "medium", "veryfast") if key not in runs.unavailable]
+        at_load = pairwise_ratios(
+            runs.values("drawing", "drawing_cpu_s"), runs.values("older", "cpu_s")
+        )
+    whole = Runs(runs.ways[:-1], runs.measured, runs.unavailable)  # all but drawing alone
+    files = [key for key in ("older", *OURS) if key not in runs.unavailable]
     titles = {way.key: way.title for way in runs.ways}
     quality = tuple(
         (
@@ -245,18 +209,19 @@ def result(runs: Runs, psnr_db: dict[str, float], source_bytes: int) -> Result:
             "A simulated demonstration gets the time on its frames. The older scripts' way: OpenCV "
             "decodes, PIL draws on every frame, OpenCV writes mp4v, x264 (medium, crf 23) encodes "
             "again. Ours into a file: one pass on the decoded luma, x264 at the same preset and at "
-            "our default. Ours at load time: no file at all, labels are drawn on the sampled frames "
+            f"our default ({default_preset}, crf 23). Ours at load time: no file at all, labels are "
+            "drawn on the sampled frames "
             f"(the recipe's policy: 8 fps, 8192 vision tokens); a job is {LOADS} loads."
         ),
         tables=(
-            cost_table("Cost of a clip", runs, "older", "clip"),
+            cost_table("Cost of a clip", whole, "older", "clip"),
             Table(
                 title="Drawing alone, at load time",
                 columns=("figure", "median (least to greatest)"),
                 rows=(
                     (
-                        "CPU s per clip: loading with stamps minus without",
-                        span(spread(drawing(runs))),
+                        "CPU s per clip: loading with stamps minus without, in pairs",
+                        span(runs.spread("drawing", "drawing_cpu_s")),
                     ),
                     ("ratio to the older scripts' way", span(at_load)),
                 ),
