@@ -1,5 +1,6 @@
 """`kairoscope simulate`."""
 
+import sys
 from typing import Annotated
 
 import typer
@@ -36,6 +37,8 @@ def simulate(
     """
     from kairoscope.simulate import FAMILIES_SEEN, generate
 
+    # Workers end with the command, on Ctrl-C too; what is cleared up behind them is no news.
+    sys.warnoptions.append("ignore:resource_tracker")
     with bars() as progress:
         generate(
             folder,
