@@ -23,6 +23,7 @@ from kairoscope.simulate.state import Reader
 from kairoscope.simulate.tracks import hand_tracks
 from kairoscope.simulate.vocabulary import COLOURS, FAMILIES, FAMILIES_SEEN
 from kairoscope.storage import (
+    LOCK,
     plain,
     read_json,
     storage_error,
@@ -177,6 +178,13 @@ def _checked(
 
 def _claim(out: Path, settings: Settings) -> int:
     """Lock the folder and settle its settings: write them, or make sure that they are the same."""
+    if out.is_dir() and not (out / _SETTINGS).exists():
+        others = sorted(path.name for path in out.iterdir() if not _left_at_birth(path))
+        if others:
+            raise UserError(
+                f"{out} is not empty and holds no simulation (there is {', '.join(others[:3])}); "
+                "choose a new or empty folder"
+            )
     try:
         (out / _CLIPS).mkdir(parents=True, exist_ok=True)
         (out / _ROWS).mkdir(exist_ok=True)
@@ -195,6 +203,13 @@ def _claim(out: Path, settings: Settings) -> int:
         was = ", ".join(f"{k}={present.get(k)!r} (now {wanted[k]!r})" for k in different)
         raise UserError(f"{out} holds clips made with {was}; choose another folder")
     return lock
+
+
+def _left_at_birth(path: Path) -> bool:
+    """Whether a simulation that was killed before it wrote its settings may have left this."""
+    if path.name in (_ROWS, _CLIPS):
+        return path.is_dir() and not any(path.iterdir())
+    return path.name == LOCK or (path.name.startswith(".") and path.name.endswith(".tmp"))
 
 
 def _is_done(out: Path, settings: Settings, index: int) -> bool:
