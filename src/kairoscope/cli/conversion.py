@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from kairoscope.cli.app import command, note, say
+from kairoscope.cli.app import command, counted, note, say
 
 MAX_LISTED = 20
 
@@ -75,4 +75,4 @@ def convert(
         note("left out: ", str(problem))
     if len(done.problems) > MAX_LISTED:
         note(f"and {len(done.problems) - MAX_LISTED} more")
-    say(f"{done.target}: {done.count} {done.what}, {len(done.problems)} left out")
+    say(f"{done.target}: {counted(done.count, done.what)}, {len(done.problems)} left out")

@@ -65,7 +65,7 @@ def evaluate(
     from kairoscope.settings import assignments, changed
 
     chosen = get_recipe(recipe)
-    tables = read_config(config, ("evaluation", "frames"))
+    tables = read_config(config)
     options: dict[str, Any] = {"decoding": decoding, "wrong_video_control": control}
     drawn: dict[str, Any] = {"trials": trials, "temperature": temperature, "seed": seed}
     settings = changed(chosen.evaluation, tables["evaluation"], f"{config} [evaluation]")

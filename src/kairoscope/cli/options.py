@@ -89,17 +89,19 @@ DECODING = typer.Option(
 TABLES = ("sft", "frames", "evaluation")
 
 
-def read_config(file: Path | None, allowed: tuple[str, ...] = TABLES) -> dict[str, Any]:
+def read_config(file: Path | None) -> dict[str, Any]:
     """The tables of a `--config` file, an empty one for each that it lacks.
 
-    Raises UserError for a file that cannot be read, and for tables that this command does not use.
+    One file serves all commands of a recipe: each takes what it has use for. Raises UserError for
+    a file that cannot be read, and for tables that no command knows.
     """
     from kairoscope.settings import read_toml
 
     found = read_toml(file) if file else {}
     for name, table in found.items():
-        if name not in allowed:
-            raise UserError(f"{file}: unknown {name!r}; allowed: {', '.join(allowed)}")
+        if name not in TABLES:
+            tables = ", ".join(f"[{table}]" for table in TABLES)
+            raise UserError(f"{file}: unknown {name!r}; allowed: {tables}")
         if not isinstance(table, Mapping):
             raise UserError(f"{file}: {name} is {table!r}; allowed: a table [{name}]")
-    return {name: found.get(name, {}) for name in allowed}
+    return {name: found.get(name, {}) for name in TABLES}

@@ -97,7 +97,7 @@ def sft(
     from kairoscope.settings import assignments
 
     chosen = get_recipe(recipe)
-    tables = read_config(config, ("sft", "frames"))
+    tables = read_config(config)
     changes = [
         (f"{config} [sft]", tables["sft"]),
         ("--set", assignments(settings or [], "--set")),
@@ -140,3 +140,45 @@ def sft(
         f"best checkpoint, step {result.best_step} of {result.num_steps}: {result.checkpoint}"
     )
     say(f"report: {folder / 'training.html'}")
+
+
+@command("Evaluate and train")
+def warm_up_vision(
+    folder: Annotated[
+        Path, typer.Argument(metavar="FOLDER", help="A new folder for the checkpoint.")
+    ],
+    data: DataOption,
+    model: ModelOption = "builtin",
+    config: ConfigOption = None,
+    settings: SetOption = None,
+    frames: FramesOption = None,
+    device: DeviceOption = None,
+) -> None:
+    """Teach a new vision tower to see the hand, before the language model joins.
+
+    Needs tracks.jsonl beside the labels, which `kairoscope simulate` writes. Short, and not
+    resumable: the checkpoint is written at the end.
+    """
+    from kairoscope.recipes import get_recipe
+    from kairoscope.recipes.training import sft_config_for
+    from kairoscope.recipes.warm_up import warm_up_stage
+    from kairoscope.settings import assignments
+
+    recipe = get_recipe("subtask-times")
+    tables = read_config(config)
+    changes = [
+        (f"{config} [sft]", tables["sft"]),
+        ("--set", assignments(settings or [], "--set")),
+    ]
+    with bars() as progress:
+        loss = warm_up_stage(
+            recipe,
+            model=model,
+            data=data,
+            out=folder,
+            config=sft_config_for(recipe, model, changes),
+            frames={**tables["frames"], **assignments(frames or [], "--frames")},
+            device=device,
+            on_progress=progress,
+        )
+    say(f"{folder}: vision tower warmed up, loss {loss:.3f} at the end")

@@ -1,13 +1,12 @@
 """From what the user writes after `--model` to an engine."""
 
 import json
+import logging
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from importlib.resources import files
 from itertools import chain
 from pathlib import Path
-
-import torch
 
 from kairoscope.core import (
     Answer,
@@ -84,6 +83,11 @@ def _check_folder(spec: str, folder: Path) -> None:
         raise UserError(f"--model {spec}: no weights (*.safetensors) in this folder")
 
 
+def described(folder: Path) -> tuple[str, FramePolicy | None]:
+    """Identity and frame policy of the checkpoint in a folder; no weights are loaded."""
+    return weights_identity(folder) or "", read_policy(folder)
+
+
 class Engine:
     """The model behind a `--model`; a folder's weights are loaded when the first answer is due.
 
@@ -119,8 +123,7 @@ class Engine:
         self._on_loading = on_loading
         self._model: InProcessModel | None = None
         if isinstance(source, Path):
-            self.identity = weights_identity(source) or ""
-            self.policy = read_policy(source)
+            self.identity, self.policy = described(source)
         else:
             checkpoint = self._loaded().checkpoint
             self.identity, self.policy = checkpoint.identity, checkpoint.policy
@@ -153,21 +156,10 @@ class Engine:
 def load_weights(spec: str, *, device: str | None = None, training: bool = False) -> Checkpoint:
     """The checkpoint that `spec` names; in float32 for training."""
     source = resolve(spec)
-    if device is not None:
-        _check_device(device)
+    if isinstance(source, str):  # every failed attempt would be a line of its own
+        logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
     checkpoint = load_checkpoint(source, device=device, dtype="float32" if training else None)
     return replace(checkpoint, name=spec)
-
-
-def _check_device(device: str) -> None:
-    """Refuse a device that torch does not know or this machine does not have."""
-    try:
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as error:
-        there = [f"cuda:{i}" for i in range(torch.cuda.device_count())]
-        raise UserError(
-            f"--device {device}: cannot be used here; allowed: {', '.join(['cpu', *there])}"
-        ) from error
 
 
 def load_model(

@@ -27,7 +27,7 @@ class Converted:
     target: Path
     count: int
     what: str
-    """`labels`, `conversations` or `predictions`."""
+    """`label`, `conversation` or `prediction`."""
     problems: tuple[Problem, ...]
     """What could not be used."""
 
@@ -63,24 +63,24 @@ def convert(
         _check_file(target)
         rows = read_results(source, fps=fps, num_trials=num_trials, problems=problems)
         _write_rows(target, rows)
-        return _done(target, len(rows), "predictions", problems)
+        return _done(target, len(rows), "prediction", problems)
     if source.suffix.lower() in (".pkl", ".pickle"):
         _check_file(target)
         names = [str(video) for video in list_videos(videos)] if videos else None
         labels = read_prompts(source, videos=names, problems=problems)
         root = video_root or source.parent
         write_labels([row.sample(root) for row in labels], target)
-        return _done(target, len(labels), "labels", problems)
+        return _done(target, len(labels), "label", problems)
     if kind_of(source) == "folder" and is_dataset(source):
         _check_file(target)
         samples = read_conversations(source, video_root=video_root, problems=problems)
         write_labels(samples, target)
-        return _done(target, len(samples), "labels", problems)
+        return _done(target, len(samples), "label", problems)
     if target.suffix.lower() == ".jsonl":
         raise UserError(f"{target}: labels become a dataset; allowed: the name of a new folder")
     samples = load_folder(source, problems)
     write_conversations(samples, target, TASK, video_root=video_root)
-    return _done(target, len(samples), "conversations", problems)
+    return _done(target, len(samples), "conversation", problems)
 
 
 def _done(target: Path, count: int, what: str, problems: Sequence[Problem]) -> Converted:

@@ -11,8 +11,9 @@ from kairoscope.config import Recipe, SFTConfig
 from kairoscope.core import Sample, Task, UserError
 from kairoscope.curate import ClipFacts, Curation, curate, decoded, hash_clip
 from kairoscope.data.rows import Problem
-from kairoscope.models.checkpoint import read_settings
-from kairoscope.models.load import Engine, load_weights, resolve
+from kairoscope.data.tracks import hand_tracks_of
+from kairoscope.models.checkpoint import Checkpoint, read_settings
+from kairoscope.models.load import described, load_weights, resolve
 from kairoscope.recipes.pages import write_page
 from kairoscope.recipes.stages import Frames, Progress, asked_with, policy_for
 from kairoscope.runs import Run
@@ -129,13 +130,19 @@ def train_stage(
         raise UserError(f"held-out and training data share groups, such as {min(shared)!r}")
     if not train:
         raise UserError("no sample is left to train on; see why in the list of what was left out")
-    start = Engine(model, device=device)
+    source = resolve(model)
+    # What is on the hub has no identity before it is fetched; a folder is loaded once it is due.
+    fetched = None if isinstance(source, Path) else _load(model, device, on_progress)
+    if fetched is not None:
+        identity, own = fetched.identity, fetched.policy
+    else:
+        identity, own = described(Path(source))
     task, words = asked_with(recipe, prompt)
-    policy = policy_for(recipe, start.policy, frames)
+    policy = policy_for(recipe, own, frames)
     run_config = {
         "recipe": recipe.name,
         "model": model,
-        "model_identity": start.identity,
+        "model_identity": identity,
         "data": {
             "train": samples_digest(task, train, checksums),
             "held_out": samples_digest(task, held_out, checksums),
@@ -160,11 +167,8 @@ def train_stage(
             if row["kind"] == "step":
                 on_progress(f"training, loss {row['loss']:.3f}", row["step"], row["of"])
 
-        on_progress(f"loading {model}", 0, 0)
-        checkpoint = load_weights(model, device=device, training=True)
-        on_progress(f"loading {model}", 1, 1)
         result = sft(
-            checkpoint,
+            fetched or _load(model, device, on_progress),
             task,
             train,
             held_out,
@@ -173,10 +177,18 @@ def train_stage(
             out=out,
             log=log,
             on_check=lambda done, total: on_progress("decoding clips", done, total),
+            tracks=hand_tracks_of(train) if config.dense_weight else None,
         )
         run.write_json("result.json", _result_row(result))
         write_page(out)
         return result
+
+
+def _load(model: str, device: str | None, on_progress: Progress) -> Checkpoint:
+    on_progress(f"loading {model}", 0, 0)
+    checkpoint = load_weights(model, device=device, training=True)
+    on_progress(f"loading {model}", 1, 1)
+    return checkpoint
 
 
 def _check_finite(out: Path, row: Mapping[str, Any]) -> None:
