@@ -161,7 +161,6 @@ def train_stage(
             return _result(out, finished)
 
         def log(row: dict[str, Any]) -> None:
-            _check_finite(out, row)
             run.append("train", row)
             board.write(row)
             if row["kind"] == "step":
@@ -189,16 +188,6 @@ def _load(model: str, device: str | None, on_progress: Progress) -> Checkpoint:
     checkpoint = load_weights(model, device=device, training=True)
     on_progress(f"loading {model}", 1, 1)
     return checkpoint
-
-
-def _check_finite(out: Path, row: Mapping[str, Any]) -> None:
-    """Stop where the numbers of a training step are none any more; what was saved stays."""
-    for key, value in row.items():
-        if isinstance(value, float) and not math.isfinite(value):
-            raise UserError(
-                f"{out}: training has diverged, {key} of step {row.get('step')} is {value}; choose "
-                "a smaller learning_rate or max_grad_norm and another --out"
-            )
 
 
 def _result_row(result: SFTResult) -> dict[str, Any]:
