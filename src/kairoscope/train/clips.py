@@ -2,13 +2,14 @@
 
 import os
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from kairoscope.core import FramePolicy, Sample, UnreadableClip
+from kairoscope.data.tracks import HandTrack
 from kairoscope.train.examples import Clip
 from kairoscope.video.frames import load_frames
 from kairoscope.video.sampling import PatchGeometry
@@ -59,10 +60,12 @@ class ClipStore:
         *,
         dense: bool,
         limit_bytes: int | None = None,
+        tracks: Mapping[str, HandTrack] | None = None,
     ) -> None:
         """Keep at most `limit_bytes` of pictures; `dense` for augmentation.
 
-        None takes a quarter of the memory that is free now.
+        None takes a quarter of the memory that is free now. `tracks`: sample id -> what its hand
+        does, where that is known.
         """
         factor = DENSITY if dense else 1
         self.policy = replace(
@@ -74,6 +77,7 @@ class ClipStore:
         )
         self.geometry = geometry
         self.limit_bytes = available_bytes() // 4 if limit_bytes is None else limit_bytes
+        self.tracks = tracks or {}
         self._clips: dict[str, Clip] = {}
         self._bytes = 0
         self._lock = threading.Lock()
@@ -84,7 +88,12 @@ class ClipStore:
         if kept is not None:
             return kept
         frames = load_frames(sample.video, self.policy, self.geometry)
-        clip = Clip(pictures_THWC=frames.pixels_THWC, times_s=frames.times_s)
+        track = self.tracks.get(sample.id)
+        clip = Clip(
+            pictures_THWC=frames.pixels_THWC,
+            times_s=frames.times_s,
+            hand=track and track.at(frames.times_s),
+        )
         size = clip.pictures_THWC.numel()
         with self._lock:
             if sample.id not in self._clips and self._bytes + size <= self.limit_bytes:

@@ -10,8 +10,10 @@ from typing import Any
 import torch
 
 from kairoscope.core import FramePolicy, Sample, Task
-from kairoscope.events import Event, normalised
+from kairoscope.data.tracks import HandTrack
+from kairoscope.events import normalised
 from kairoscope.models.chat import Encoded, Encoder, encode, text_ids
+from kairoscope.train.dense import dense_labels
 from kairoscope.video.frames import stamped
 from kairoscope.video.sampling import TIME_TOLERANCE_S, sample_indices
 
@@ -33,6 +35,8 @@ class Clip:
 
     pictures_THWC: torch.Tensor
     times_s: tuple[float, ...]
+    hand: HandTrack | None = None
+    """What the hand does in every picture, where that is known."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,9 +60,11 @@ def thinned(clip: Clip, policy: FramePolicy) -> Clip:
     indices = list(sample_indices(clip.times_s, policy))
     if len(indices) == len(clip.times_s):
         return clip
+    times_s = tuple(clip.times_s[index] for index in indices)
     return Clip(
         pictures_THWC=clip.pictures_THWC[indices],
-        times_s=tuple(clip.times_s[index] for index in indices),
+        times_s=times_s,
+        hand=clip.hand and clip.hand.take(indices, times_s),
     )
 
 
@@ -71,7 +77,7 @@ def plain_example(
 ) -> Example:
     """The example as it stands: the clip's sampled frames, the gold answer on their grid."""
     gold = task.snap(sample.gold, clip.times_s)
-    return _example(encoder, task, sample.query, gold, clip.pictures_THWC, clip.times_s, policy)
+    return _example(encoder, task, sample.query, gold, clip, policy)
 
 
 def varied_example(
@@ -104,7 +110,10 @@ def varied_example(
     indices = _displayed(clip.times_s, start_s, end_s, speed, policy)
     times = tuple(max(0.0, (clip.times_s[i] - start_s) / speed) for i in indices)
     query = tuple(event.name for event in events)
-    pictures = _relit(clip.pictures_THWC[list(indices)], rng, mirror=not _sided(query))
+    pictures = relit(clip.pictures_THWC[list(indices)], rng)
+    hand = clip.hand and clip.hand.take(indices, times)
+    if rng.random() < 0.5 and not _sided(query):
+        pictures, hand = pictures.flip(2), hand and hand.mirrored()
     moved = [
         replace(
             event,
@@ -113,7 +122,8 @@ def varied_example(
         )
         for event in events
     ]
-    return _example(encoder, task, query, task.snap(tuple(moved), times), pictures, times, policy)
+    varied = Clip(pictures_THWC=pictures, times_s=times, hand=hand)
+    return _example(encoder, task, query, task.snap(tuple(moved), times), varied, policy)
 
 
 def _with_start(events: Sequence[Any], index: int) -> Any:
@@ -141,13 +151,11 @@ def _sided(query: Sequence[str]) -> bool:
     return any(word in SIDED for name in query for word in normalised(name).split())
 
 
-def _relit(pictures_THWC: torch.Tensor, rng: random.Random, *, mirror: bool) -> torch.Tensor:
-    """Other brightness and contrast, mirrored half of the time where that is allowed."""
+def relit(pictures_THWC: torch.Tensor, rng: random.Random) -> torch.Tensor:
+    """Pictures (uint8) in other brightness and contrast."""
     gain, shift = rng.uniform(0.8, 1.2), rng.uniform(-20, 20)
     table = ((torch.arange(256) - 128) * gain + 128 + shift).clamp(0, 255).to(torch.uint8)
-    changed = torch.from_numpy(table.numpy()[pictures_THWC.numpy()])
-    flipped = rng.random() < 0.5
-    return changed.flip(2) if flipped and mirror else changed
+    return torch.from_numpy(table.numpy()[pictures_THWC.numpy()])
 
 
 def _example(
@@ -155,53 +163,14 @@ def _example(
     task: Task[Any, Any],
     query: Any,
     gold: Any,
-    pictures_THWC: torch.Tensor,
-    times_s: tuple[float, ...],
+    clip: Clip,
     policy: FramePolicy,
 ) -> Example:
-    pixels = stamped(pictures_THWC, times_s, policy, encoder.geometry)
-    encoded = encode(encoder, task.prompt(query), pixels, times_s, policy)
+    pixels = stamped(clip.pictures_THWC, clip.times_s, policy, encoder.geometry)
+    encoded = encode(encoder, task.prompt(query), pixels, clip.times_s, policy)
     answer = text_ids(encoder, task.render(query, gold) + "<|im_end|>")
     return Example(
         encoded=encoded,
         answer_ids=answer,
-        dense=dense_labels(encoder, encoded, gold, times_s),
+        dense=dense_labels(encoder, encoded, gold, clip),
     )
-
-
-def dense_labels(
-    encoder: Encoder, encoded: Encoded, gold: Any, times_s: Sequence[float]
-) -> tuple[tuple[int, int], ...]:
-    """What the last vision tokens of every temporal patch should say.
-
-    Six tokens a patch, the last ones, which have seen all of it: the four digits of the time of
-    its first frame (`0250` for 2.50 s), then the number of the event that is going on in its first
-    and in its second frame (0: none). Empty where a patch has fewer tokens, and for answers that
-    are not a list of events.
-    """
-    events = (
-        [event for event in gold if isinstance(event, Event)] if isinstance(gold, tuple) else []
-    )
-    if encoded.tokens_per_patch < 6 or not events:
-        return ()
-    digits = [text_ids(encoder, str(d))[0] for d in range(10)]
-    labels: list[tuple[int, int]] = []
-    temporal = encoder.geometry.temporal
-    for patch, start in enumerate(encoded.vision_starts):
-        first = patch * temporal
-        second = min(first + temporal - 1, len(times_s) - 1)
-        clock = f"{round(times_s[first] * 100) % 10000:04d}"
-        said = [int(c) for c in clock]
-        said += [_running(events, times_s[first]), _running(events, times_s[second])]
-        end = start + encoded.tokens_per_patch
-        labels += [(end - 6 + i, digits[value]) for i, value in enumerate(said)]
-    return tuple(labels)
-
-
-def _running(events: Sequence[Event], time_s: float) -> int:
-    """Number of the event (from 1) that is going on at a time, 0 for none; at most 9."""
-    for number, event in enumerate(events, 1):
-        start_s = event.start_s or 0.0
-        if start_s - 1e-6 <= time_s < event.end_s - 1e-6:
-            return min(number, 9)
-    return 0

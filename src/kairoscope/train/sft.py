@@ -1,7 +1,7 @@
 """Supervised fine-tuning: one flat loop."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -10,6 +10,7 @@ from typing import Any
 
 from kairoscope.config import SFTConfig
 from kairoscope.core import FramePolicy, Sample, Task, UserError
+from kairoscope.data.tracks import HandTrack
 from kairoscope.models.checkpoint import Checkpoint
 from kairoscope.train.check import check_config, why_unfit
 from kairoscope.train.clips import ClipStore, Rejected
@@ -47,6 +48,7 @@ def sft(
     out: Path,
     log: Log,
     on_check: Callable[[int, int], None] | None = None,
+    tracks: Mapping[str, HandTrack] | None = None,
 ) -> SFTResult:
     """Fine-tune a checkpoint on samples; run again after a kill to go on where it stopped.
 
@@ -62,13 +64,14 @@ def sft(
         log: takes one row an optimiser step and one an evaluation. After a kill the steps since
             the last saved state are done, and logged, again.
         on_check: progress of the check before the first step.
+        tracks: sample id -> what its hand does, for the dense loss.
 
     Raises:
         UserError: impossible settings, no sample left, numbers that diverge, a full disk.
     """
     check_config(config)
     encoder = checkpoint.encoder
-    store = ClipStore(policy, encoder.geometry, dense=config.augment)
+    store = ClipStore(policy, encoder.geometry, dense=config.augment, tracks=tracks)
     unfit = partial(why_unfit, encoder, task, policy, config)
     samples, rejected = store.check(train, unfit, on_check)
     log({"kind": "check", "kept": len(samples), "rejected": [asdict(r) for r in rejected]})

@@ -10,7 +10,6 @@ from tiny_models import POLICY, make_checkpoint, plain_forward, unfolded
 
 from kairoscope.config import SFTConfig
 from kairoscope.core import UserError
-from kairoscope.models.chat import text_ids
 from kairoscope.recipes.subtask_times import TASK
 from kairoscope.train.clips import ClipStore
 from kairoscope.train.examples import Example, plain_example
@@ -211,25 +210,3 @@ def test_learning_goes_down_to_the_answer(tokenizer: Any, family: Any, examples:
     _, rows = trained(tokenizer, family, examples, CONFIG, steps=12)
     assert rows[-1]["loss"] < 0.8 * rows[0]["loss"]
     assert rows[-1]["dense_loss"] < rows[0]["dense_loss"]
-
-
-def test_dense_labels_say_the_time_and_the_event(tokenizer: Any, family: Any) -> None:
-    """A hand-made case: frames at 0, 0.5, 1 and 12.34 s, events 0.5 to 1 and 1 to 20."""
-    from tiny_models import encode_noise
-
-    from kairoscope.events import Event
-    from kairoscope.train.examples import dense_labels
-
-    encoder = make_checkpoint(tokenizer, family).encoder
-    encoded = encode_noise(make_checkpoint(tokenizer, family), 4, units=(3, 2))
-    gold = (Event("a", 0.5, 1.0), Event("b", 1.0, 20.0))
-    labels = dense_labels(encoder, encoded, gold, (0.0, 0.5, 1.0, 12.34))
-    digit = {text_ids(encoder, str(d))[0]: str(d) for d in range(10)}
-    assert "".join(digit[token] for _, token in labels) == "000001" + "010022"
-    first, second = encoded.vision_starts
-    assert [place for place, _ in labels] == [first + i for i in range(6)] + [
-        second + i for i in range(6)
-    ]
-    small = encode_noise(make_checkpoint(tokenizer, family), 4, units=(5, 1))
-    assert dense_labels(encoder, small, gold, (0.0, 0.5, 1.0, 1.5)) == ()
-    assert dense_labels(encoder, encoded, 3, (0.0, 0.5, 1.0, 1.5)) == ()
