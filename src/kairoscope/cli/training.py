@@ -142,7 +142,7 @@ def sft(
     say(f"report: {folder / 'training.html'}")
 
 
-@command("Evaluate and train")
+@command("Data, models, this machine")
 def warm_up_vision(
     folder: Annotated[
         Path, typer.Argument(metavar="FOLDER", help="A new folder for the checkpoint.")
