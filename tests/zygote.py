@@ -95,7 +95,7 @@ def _prepare(
     if of == "rows":
         import kairoscope.runs as module
 
-        module.append_lines = counted(module.append_lines)
+        module.append_lines = counted(module.append_lines)  # type: ignore[attr-defined]
     else:
         from kairoscope.video.overlay import Overlay
 
