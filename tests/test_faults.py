@@ -144,6 +144,41 @@ def row_of(world: Path) -> dict[str, Any]:
     return read_rows(world / "data" / "labels.jsonl")[0]
 
 
+def test_a_clip_that_was_repaired_is_asked_about_again(
+    program: Program, world: Path, tmp_path: Path, uninterrupted: Callable[[str], dict[str, bytes]]
+) -> None:
+    (tmp_path / "model").symlink_to(world / "model")
+    for name in ("annotate", "evaluate"):
+        shutil.rmtree(tmp_path / "data", ignore_errors=True)
+        shutil.copytree(world / "data", tmp_path / "data")
+        (tmp_path / "data" / "c.mp4").write_bytes(b"")
+        command = [*COMMANDS[name][:-1], f"--out={name}"]
+        assert program.run(*command, cwd=tmp_path).code == 0
+        shutil.copy(world / "data" / "c.mp4", tmp_path / "data" / "c.mp4")
+        ended = program.run(*command, cwd=tmp_path)
+        assert ended.code == 0, ended.said
+        found = {file: (tmp_path / name / file).read_bytes() for file in RESULTS[name]}
+        assert found == uninterrupted(name)
+
+
+def test_another_clip_under_an_old_name_is_not_given_the_old_answer(
+    program: Program, world: Path, tmp_path: Path
+) -> None:
+    place = world_in(tmp_path, world)
+    (place / "clips").mkdir()
+    clip = place / "clips" / "take.mp4"
+    args = ("annotate", "clips", "--task=data/square.toml", "--model=model", "--out=out")
+    texts = []
+    for letter in ("a", "b", "b"):
+        clip.unlink(missing_ok=True)
+        shutil.copy2(world / "data" / f"{letter}.mp4", clip)
+        ended = program.run(*args, cwd=place)
+        assert ended.code == 0, ended.said
+        texts.append((place / "out" / "boundaries.csv").read_text())
+    assert texts[0] != texts[1] == texts[2]
+    assert "loading" not in ended.err
+
+
 # --- labels --------------------------------------------------------------------------------
 
 

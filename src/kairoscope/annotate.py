@@ -10,7 +10,7 @@ A clip that cannot be read is a row with its reason; it never ends the run.
 import csv
 import io
 from bisect import bisect_left
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -32,7 +32,7 @@ from kairoscope.core import (
 from kairoscope.events import Event, Query, aligned, starts_s
 from kairoscope.posteriors import confidence, quantile_s
 from kairoscope.runs import Run
-from kairoscope.storage import canonical_json, write_text_atomic
+from kairoscope.storage import canonical_json, file_state, write_text_atomic
 from kairoscope.video.clip import frame_times
 
 COLUMNS = (
@@ -74,6 +74,9 @@ def annotate(
 ) -> Tally:
     """Find the events of `query` in every clip; clips already in the run are not asked again.
 
+    Those whose files have been changed since are, as after a clip that could not be read was
+    mended.
+
     Starts never go back from one event to the next, and no event ends before it starts.
 
     Args:
@@ -88,6 +91,8 @@ def annotate(
         run: where rows go.
         on_progress: called with (clips done, clips in all).
     """
+    present = dict(clips)
+    run.forget("clips", lambda row: _is_another(row, present))
     done = {key[0] for key in run.done_keys("clips", ("clip",))}
     paths = {name: path for name, path in clips if name not in done}
     finished = len(clips) - len(paths)
@@ -110,6 +115,12 @@ def annotate(
     return write_boundaries(run, [name for name, _ in clips])
 
 
+def _is_another(row: dict[str, Any], clips: Mapping[str, Path]) -> bool:
+    """Whether there is another file under the name of a finished clip by now."""
+    path = clips.get(row["clip"])
+    return path is not None and row.get("file") != file_state(path)
+
+
 def clip_row(
     task: Task[Query, tuple[Event, ...]],
     query: Query,
@@ -121,6 +132,7 @@ def clip_row(
 ) -> dict[str, Any]:
     """What is kept of one clip; `medians` of the distributions take the place of what is written."""
     row: dict[str, Any] = {"clip": name, "video": str(path), "events": [], "problem": None}
+    row["file"] = file_state(path)
     if isinstance(answer, Failed):
         return row | {"problem": answer.reason}
     completion = answer[0]

@@ -38,12 +38,14 @@ from kairoscope.events import past_end
 from kairoscope.metrics import summarize
 from kairoscope.problems import LABEL_FAULT, evaluation_problems
 from kairoscope.runs import Run, read_records, record_to_json
-from kairoscope.storage import canonical_json, plain
+from kairoscope.storage import canonical_json, file_state, plain
 from kairoscope.wrong_video import wrong_clips
 
 AnyTask = Task[Any, Any]
 AnySample = Sample[Any, Any]
 UNSCORED = "unscored"
+FILE = "file"
+"""Key of a record's `extra`: state of the file that could not be read."""
 Progress = Callable[[str, int, int], None]
 """(`records` or `control`, samples finished, samples in all)."""
 
@@ -124,6 +126,7 @@ def evaluate(
         run=run,
         on_progress=on_progress or (lambda *_: None),
     )
+    _forget_mended(run, scorable)
     _ask(job, "records", [Question(sample=s, clip=s) for s in scorable], config.sampling)
     unpaired: list[AnySample] = []
     if config.wrong_video_control:
@@ -136,6 +139,21 @@ def evaluate(
     metrics = _summary(run, scorable, config)
     run.write_json("metrics.json", metrics)
     return metrics
+
+
+def _forget_mended(run: Run, samples: Sequence[AnySample]) -> None:
+    """Have clips asked about again that could not be read and have been changed since.
+
+    With one clip more to choose from, every control may ask about another clip.
+    """
+    videos = {sample.id: sample.video for sample in samples}
+
+    def is_mended(row: dict[str, Any]) -> bool:
+        video = videos.get(row["sample_id"])
+        return row["failed"] and video is not None and row["extra"].get(FILE) != file_state(video)
+
+    if run.forget("records", is_mended):
+        run.forget("control", lambda _: True)
 
 
 def _check_ids(samples: Sequence[AnySample]) -> None:
@@ -248,11 +266,13 @@ def _record(
     )
 
 
-def _extra(question: Question, times_s: Sequence[float]) -> dict[str, str]:
-    """What else a record keeps: whose clip was shown, or what is wrong with the label."""
+def _extra(question: Question, times_s: Sequence[float]) -> dict[str, Any]:
+    """What else a record keeps: whose clip was shown, the unreadable file, the label's fault."""
     if question.clip is not question.sample:
         return {"asked_about": question.clip.id}
-    fault = past_end(question.sample.gold, _duration_s(times_s)) if times_s else None
+    if not times_s:
+        return {FILE: file_state(question.clip.video)}
+    fault = past_end(question.sample.gold, _duration_s(times_s))
     return {} if fault is None else {LABEL_FAULT: fault}
 
 

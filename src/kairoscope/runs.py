@@ -17,7 +17,7 @@ import platform
 import shlex
 import shutil
 import sys
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -28,6 +28,7 @@ from kairoscope.storage import (
     LOCK,
     append_lines,
     cut_torn_line,
+    drop_lines,
     plain,
     read_json,
     read_lines,
@@ -133,6 +134,11 @@ class Run:
         """Add rows that belong together in one write: after a kill at most the last is torn."""
         self._check_writable()
         append_lines(self.file(name), rows)
+
+    def forget(self, name: str, unwanted: Callable[[dict[str, Any]], bool]) -> int:
+        """Take rows out, as those of clips that are to be tried again; returns how many."""
+        self._check_writable()
+        return drop_lines(self.file(name), unwanted)
 
     def rows(self, name: str, key: Sequence[str] = RECORD_KEY) -> Iterator[dict[str, Any]]:
         """Rows in the order of their writing, one at a time; of rows with equal keys the first.

@@ -12,7 +12,7 @@ import fcntl
 import json
 import math
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from pathlib import Path
 from typing import Any
@@ -157,6 +157,39 @@ def _row(line: bytes, path: Path, number: int) -> dict[str, Any]:
     if not isinstance(row, dict):
         raise UserError(f"{path}, line {number}: must be a JSON object, is {line[:60]!r}")
     return row
+
+
+def drop_lines(path: Path, unwanted: Callable[[dict[str, Any]], bool]) -> int:
+    """Take rows out of a JSON lines file and return how many; the others keep their bytes.
+
+    The file is replaced whole or left as it is, one row in memory at a time.
+    """
+    dropped = sum(unwanted(row) for row in read_lines(path))
+    if not dropped:
+        return 0
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with path.open("rb") as old, temporary.open("wb") as new:
+            for number, line in enumerate(old, start=1):
+                if not unwanted(_row(line, path, number)):
+                    new.write(line)
+            new.flush()
+            os.fsync(new.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        raise storage_error(error, path) from error
+    return dropped
+
+
+def file_state(path: Path) -> list[int] | None:
+    """Size, time of change and mode of a file, to see whether it is still the same; None: absent."""
+    try:
+        found = path.stat()
+    except (OSError, ValueError):
+        return None
+    return [found.st_size, found.st_mtime_ns, found.st_mode]
 
 
 def cut_torn_line(path: Path) -> int:
