@@ -89,7 +89,8 @@ def stamp_file(
     RGB frames and encoding twice; `veryfast` makes files 40 % smaller for half as much time again.
     """
     source, target = Path(source), Path(target)
-    _check(target, policy, preset, crf)
+    check_settings(policy, preset, crf)
+    _check_name(target)
     clip = scan(source)
     if target.exists() and source.samefile(target):
         raise UserError(f"{source}: source and target are the same file")
@@ -113,13 +114,17 @@ def stamp_file(
     return _report(clip, target, overlay, skipped=False)
 
 
-def _check(target: Path, policy: FramePolicy, preset: str, crf: int) -> None:
+def check_settings(policy: FramePolicy, preset: str, crf: int) -> None:
+    """Raise UserError for settings with which no file can be stamped."""
     if preset not in PRESETS:
         raise UserError(f"preset {preset!r}: choose one of {', '.join(PRESETS)}")
     if not 0 <= crf <= 51:
         raise UserError(f"crf {crf}: x264 takes 0 (lossless) to 51 (worst)")
     if policy.stamp == "none":
         raise UserError("stamp 'none' writes no time into a file: choose 'frame' or 'pair'")
+
+
+def _check_name(target: Path) -> None:
     if target.suffix.lower() not in SUFFIXES:
         raise UserError(f"{target}: a stamped file ends in one of {', '.join(SUFFIXES)}")
     if target.is_dir():

@@ -6,7 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kairoscope.core import FramePolicy, UserError
-from kairoscope.video.stampfile import FILE_POLICY, CannotWrite, Progress, StampReport, stamp_file
+from kairoscope.video.stampfile import (
+    FILE_POLICY,
+    CannotWrite,
+    Progress,
+    StampReport,
+    check_settings,
+    stamp_file,
+)
 
 VIDEO_SUFFIXES = frozenset(
     {".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".m2ts"}
@@ -69,6 +76,7 @@ def stamp_folder(
     does not allow writing; what was finished by then stays.
     """
     source, target = Path(source), Path(target)
+    check_settings(policy, preset, crf)
     if not source.is_dir():
         raise UserError(f"{source}: is not a folder")
     if _resolved(target) == _resolved(source):
