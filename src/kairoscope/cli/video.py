@@ -29,7 +29,7 @@ def stamp(
     ] = None,
     preset: Annotated[
         str, typer.Option(metavar="PRESET", help="Of x264, from ultrafast to placebo.")
-    ] = "veryfast",
+    ] = "superfast",
     crf: Annotated[
         int, typer.Option(metavar="0..51", help="Quality of x264; lower is better.")
     ] = 23,

@@ -1,0 +1,233 @@
+"""What a user meets: help, messages, exit codes, clean output."""
+
+import json
+import os
+import pickle
+import resource
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from command_line import EVENTS, Program, read_rows, write_rows
+
+LONG = "a_folder_with_a_rather_long_name_as_data_sets_have_them/" * 4
+
+
+def python(code: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+
+
+def test_help_is_quick_and_loads_no_model_code() -> None:
+    code = (
+        "import sys; sys.argv = ['kairoscope', '--help']\n"
+        "from kairoscope.cli import main\n"
+        "try:\n    main()\n"
+        "except SystemExit as end:\n    assert not end.code\n"
+        "loaded = {'torch', 'transformers', 'av', 'numpy'} & set(sys.modules)\n"
+        "sys.exit(f'loaded {loaded}' if loaded else 0)\n"
+    )
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    ended = python(code)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert ended.returncode == 0, ended.stderr
+    for name in ("annotate", "evaluate", "sft", "run", "report", "convert", "doctor"):
+        assert f" {name} " in ended.stdout
+    # 0.17 s on a quiet core; other work on the machine makes the same instructions slower.
+    assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 0.9
+
+
+def test_no_command_shows_the_help(program: Program, tmp_path: Path) -> None:
+    ended = program.run(cwd=tmp_path)
+    assert ended.code == 2
+    assert "annotate" in ended.out + ended.err
+    version = program.run("--version", cwd=tmp_path)
+    assert version.code == 0
+    assert version.out.startswith("kairoscope ")
+
+
+ANNOTATE = ("annotate", "data", "--task=data/square.toml", "--out=out")
+EVALUATE = ("evaluate", "subtask-times", "--data=data", "--model=model", "--out=out")
+SFT = ("sft", "subtask-times", "--data=data", "--model=model", "--out=out")
+MISTAKES = [
+    (("annotate", LONG, "--task=coffee", "--out=out"), f"error: {LONG.rstrip('/')}: no such file"),
+    (("annotate", "data", "--task=nosuch", "--out=out"), "task 'nosuch' is not shipped"),
+    ((*ANNOTATE, "--model=vllm:some/model"), "vllm:some/model: the engine for vLLM is not built"),
+    ((*ANNOTATE, "--model=openai:m"), "openai:m: the engine for OpenAI-compatible servers is not"),
+    (
+        (*ANNOTATE, "--model=./nosuch"),
+        "--model ./nosuch: there is no such folder; allowed: builtin",
+    ),
+    ((*ANNOTATE, "--model=data"), "--model data: no config.json in this folder"),
+    ((*ANNOTATE, "--model=model", "--decoding=best"), "decoding is 'best'; allowed: 'free', "),
+    ((*ANNOTATE, "--model=model", "--device=tpu"), "device 'tpu'; this machine has: cpu"),
+    ((*ANNOTATE, "--model=model", "--frames=fps=0"), "frames: fps is 0; allowed: 0.1 to 60"),
+    ((*ANNOTATE, "--model=model", "--frames=speed=1"), "frames: unknown speed; allowed: fps, "),
+    ((*ANNOTATE, "--model=model", "--prompt=nosuch.yaml"), "nosuch.yaml: cannot be read"),
+    ((*EVALUATE, "--trials=0"), "trials is 0; allowed: 1 to 1000"),
+    ((*EVALUATE, "--temperature=-1"), "temperature is -1; allowed: 0 to 10"),
+    ((*EVALUATE, "--config=data/square.toml"), "data/square.toml: unknown 'name'; allowed: [sft]"),
+    (("evaluate", "poetry", "--data=data", "--out=out"), "no recipe 'poetry'; there are: subtask"),
+    (("evaluate", "subtask-times", "--data=model", "--out=out"), "model: holds no data; expected"),
+    ((*SFT, "--set=batch_size=0"), "--set: batch_size is 0; allowed: 1 or more"),
+    ((*SFT, "--set=learning_rate=fast"), "--set: learning_rate is 'fast'; allowed: a number"),
+    ((*SFT, "--set=betas=[0.9]"), "betas is [0.9]; allowed: a list of 2"),
+    ((*SFT, "--held-out=data"), "held-out and training data share groups, such as"),
+    (("new-model", "model", "--data=data"), "model: is there already"),
+    (("run", "subtask-times", "--out=out"), "--data is needed"),
+    (("run", "subtask-times", "--data=data", "--stages=bake"), "--stages bake: allowed: benchmark"),
+    (("report", "data"), "data is no run: it has no config.json"),
+    (("score", "nosuch.jsonl", "--gold=data"), "nosuch.jsonl: no such file"),
+    (("stamp", "data/a.mp4", "out.txt"), "out.txt: a stamped file ends in one of .mp4"),
+    (("stamp", "data", "out", "--preset=swift"), "preset 'swift': choose one of ultrafast"),
+    (("frames", "data/labels.jsonl"), "data/labels.jsonl: not a video"),
+    (("frames", "data/a.mp4", "--fps=900"), "--fps: fps is 900; allowed: 0.1 to 60"),
+    (("convert", "data", "out.jsonl"), "out.jsonl: labels become a dataset"),
+    (("simulate", "--out=data", "--clips=1"), "data is not empty and holds no simulation"),
+]
+
+
+@pytest.mark.parametrize(("args", "said"), MISTAKES, ids=[" ".join(m[0])[:60] for m in MISTAKES])
+def test_a_mistake_is_one_message(
+    args: tuple[str, ...], said: str, program: Program, world: Path, tmp_path: Path
+) -> None:
+    for name in ("data", "model"):
+        (tmp_path / name).symlink_to(world / name)
+    ended = program.run(*args, cwd=tmp_path)
+    assert ended.code == 2, ended.said
+    assert ended.out == ""
+    [line] = [line for line in ended.err.splitlines() if line.startswith("error: ")]
+    assert said in line, ended.err
+    assert "Traceback" not in ended.err
+    assert not (tmp_path / "out").exists() or "tpu" in said
+
+
+def test_names_are_never_taken_for_markup(program: Program, world: Path, tmp_path: Path) -> None:
+    (tmp_path / "[red]data[bold]").symlink_to(world / "data")
+    answers = tmp_path / "[bold]answers.jsonl"
+    rows = read_rows(world / "data" / "labels.jsonl")
+    lines = [{"video": row["video"], "events": row["events"]} for row in rows]
+    lines.append({"video": "[blink]nowhere[/blink].mp4", "text": "\x1b[31m"})
+    answers.write_text("\n".join(json.dumps(line) for line in lines))
+    ended = program.run("score", answers.name, "--gold", "[red]data[bold]", cwd=tmp_path)
+    assert ended.code == 0, ended.said
+    assert "[bold]answers.jsonl against [red]data[bold]" in " ".join(ended.out.split())
+    assert "video '[blink]nowhere[/blink].mp4' has no labels" in ended.err
+    assert "\x1b" not in ended.out + ended.err
+    plain = program.run("score", answers.name, "--gold", "[red]data[bold]", "--json", cwd=tmp_path)
+    assert plain.err == ""
+    assert json.loads(plain.out)["problems"]["unknown_videos"] == 1
+
+
+def test_labels_become_a_dataset_and_labels_again(
+    program: Program, world: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "data").symlink_to(world / "data")
+    for args in (("data", "set", "--video-root", "."), ("set", "again.jsonl", "--video-root", ".")):
+        ended = program.run("convert", *args, cwd=tmp_path)
+        assert ended.code == 0, ended.said
+    before, after = (read_rows(tmp_path / name) for name in ("data/labels.jsonl", "again.jsonl"))
+    for old, new in zip(before, after, strict=True):
+        assert new["video"] == f"data/{old['video']}"
+        for key in ("group", "task", "duration_s"):
+            assert new[key] == old[key]
+        for one, other in zip(old["events"], new["events"], strict=True):
+            assert other["name"] == one["name"]
+            assert other["end_s"] == pytest.approx(one["end_s"], abs=6e-4)
+
+
+def test_old_pickles_become_labels_and_predictions(
+    program: Program, world: Path, tmp_path: Path
+) -> None:
+    text = "\n".join(f"Event {i}: <{i - 1}.0> <{i}.0> {name}" for i, name in enumerate(EVENTS, 1))
+    prompts = {"system_prompt": "", "responses": {"a.mp4": text, "b.mp4": "nothing"}}
+    (tmp_path / "prompts.pkl").write_bytes(pickle.dumps(prompts))
+    (tmp_path / "results_a.pkl").write_bytes(
+        pickle.dumps({"video_path": "v/a.mp4", "fps8": [text]})
+    )
+    labels = program.run("convert", "prompts.pkl", "labels.jsonl", cwd=tmp_path)
+    assert labels.out == "labels.jsonl: 1 label, 1 left out\n", labels.said
+    made = program.run("convert", "results_a.pkl", "made.jsonl", "--trials=2", cwd=tmp_path)
+    assert made.out == "made.jsonl: 2 predictions, 0 left out\n", made.said
+    scored = program.run("score", "made.jsonl", "--gold", "labels.jsonl", "--json", cwd=tmp_path)
+    metrics = json.loads(scored.out)
+    assert metrics["n_trials"] == 2
+    assert metrics["answered"] == 0.5
+    assert metrics["ends"]["answered_only"]["mae_s"] == 0
+
+
+def test_a_pickle_with_code_in_it_is_not_run(program: Program, tmp_path: Path) -> None:
+    class Code:
+        def __reduce__(self) -> object:
+            return os.system, ("touch owned",)
+
+    (tmp_path / "evil.pkl").write_bytes(pickle.dumps(Code()))
+    ended = program.run("convert", "evil.pkl", "out.jsonl", cwd=tmp_path)
+    assert ended.code == 2
+    assert "wants to load posix.system" in ended.err
+    assert [file.name for file in tmp_path.iterdir()] == ["evil.pkl"]
+
+
+def test_another_prompt_is_another_run(program: Program, world: Path, tmp_path: Path) -> None:
+    for name in ("data", "model"):
+        (tmp_path / name).symlink_to(world / name)
+    (tmp_path / "p.yaml").write_text("user_prompt: |\n  Find these {n}:\n  {events}\n")
+    asked = (*EVALUATE, "--no-control")
+    ended = program.run(*asked, "--prompt=p.yaml", cwd=tmp_path)
+    assert ended.code == 0, ended.said
+    refused = program.run(*asked, cwd=tmp_path)
+    assert refused.code == 2
+    assert "prompt: 'user_prompt: |\\n  Find these" in refused.err
+
+
+def test_a_settings_file_serves_every_command(
+    program: Program, world: Path, tmp_path: Path
+) -> None:
+    for name in ("data", "model"):
+        (tmp_path / name).symlink_to(world / name)
+    (tmp_path / "c.toml").write_text(
+        "[sft]\nmax_steps = 1\nbatch_size = 2\n[frames]\nfps = 2\n"
+        '[evaluation]\ndecoding = "constrained"\n[evaluation.sampling]\ntrials = 2\n'
+    )
+    assert program.run(*EVALUATE, "--config=c.toml", cwd=tmp_path).code == 0
+    sft = program.run(*SFT[:-1], "--out=tuned", "--config=c.toml", "--frames=fps=3", cwd=tmp_path)
+    assert sft.code == 0, sft.said
+    config, tuned = (
+        json.loads((tmp_path / name / "config.json").read_text())["config"]
+        for name in ("out", "tuned")
+    )
+    assert (config["frames"]["fps"], config["evaluation"]["sampling"]["trials"]) == (2.0, 2)
+    assert config["evaluation"]["decoding"] == "constrained"
+    assert (tuned["frames"]["fps"], tuned["sft"]["max_steps"]) == (3.0, 1)
+
+
+def test_a_fault_of_ours_shows_no_traceback(tmp_path: Path) -> None:
+    code = (
+        "from kairoscope.cli import ending, main\n"
+        "def broken():\n    raise TypeError('an [odd] thing')\n"
+        "ending.app = broken\nmain()\n"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "TMPDIR": str(tmp_path)},
+    )
+    assert ended.returncode == 1
+    assert "Traceback" not in ended.stderr
+    assert "a fault of kairoscope itself, TypeError: an [odd] thing" in ended.stderr
+    [kept] = tmp_path.iterdir()
+    assert str(kept) in ended.stderr.replace("\n", "")
+    assert "in broken" in kept.read_text()
+
+
+def test_rows_that_cannot_be_used_are_counted(
+    program: Program, world: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "data").mkdir()
+    write_rows(tmp_path / "data", [*read_rows(world / "data" / "labels.jsonl"), "{broken"])
+    ended = program.run("convert", "data", "set", cwd=tmp_path)
+    assert ended.code == 0, ended.said
+    assert ended.out == "set: 8 conversations, 1 left out\n"
+    assert "left out: data/labels.jsonl:9: not JSON" in ended.err
