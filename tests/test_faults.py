@@ -330,7 +330,7 @@ def test_stopped_anywhere_and_run_again_gives_the_same(
     assert results_of(name, place) == uninterrupted(name)
 
 
-@pytest.mark.parametrize("delay_s", [0.1, 0.5, 2.0])
+@pytest.mark.parametrize("delay_s", [0.2, 1.5])
 def test_ctrl_c_while_everything_is_being_imported(
     delay_s: float, world: Path, tmp_path: Path
 ) -> None:
@@ -350,7 +350,7 @@ def test_ctrl_c_while_everything_is_being_imported(
     _, err = process.communicate(timeout=60)
     if process.returncode != 0:  # a fast machine may have finished within the delay
         assert process.returncode in (130, -signal.SIGINT), err
-        assert "Traceback" not in err or delay_s < 0.2
+        assert "Traceback" not in err or "kairoscope" not in err  # not before our first line
         assert time.monotonic() - asked < 10
 
 
