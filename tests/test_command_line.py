@@ -7,6 +7,7 @@ import resource
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from command_line import EVENTS, Program, read_rows, write_rows
@@ -158,7 +159,7 @@ def test_old_pickles_become_labels_and_predictions(
 
 def test_a_pickle_with_code_in_it_is_not_run(program: Program, tmp_path: Path) -> None:
     class Code:
-        def __reduce__(self) -> object:
+        def __reduce__(self) -> tuple[Any, ...]:
             return os.system, ("touch owned",)
 
     (tmp_path / "evil.pkl").write_bytes(pickle.dumps(Code()))
