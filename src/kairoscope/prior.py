@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import Literal
 
-from kairoscope.events import Event, Events, Query, aligned, normalised
+from kairoscope.events import Event, Events, Query, aligned
 
 PriorKind = Literal["absolute", "relative"]
 """`absolute`: the median of the times in s (the published baseline). `relative`: the median of
@@ -34,33 +34,38 @@ class Demonstration:
 def median_events(
     query: Query, demonstrations: Sequence[Demonstration], duration_s: float | None = None
 ) -> Events:
-    """The median time of every event over demonstrations of the same query.
+    """The median time of every event over demonstrations that ask for as many events.
 
     With `duration_s`, medians of shares of the durations, times `duration_s`. An event that no
     demonstration has is left out; one whose start no demonstration knows has none.
     """
     relative = duration_s is not None
-    return _Pool(query, demonstrations, relative=relative).without(None, duration_s or 1.0)
+    alike = [demo for demo in demonstrations if len(demo.query) == len(query)]
+    pool = _Pool(len(query), alike, relative=relative)
+    return pool.without(query, None, duration_s or 1.0)
 
 
 def leave_one_out(
     demonstrations: Sequence[Demonstration], kind: PriorKind = "absolute"
 ) -> dict[str, Events | None]:
-    """For every demonstration, the median of the others of its scenario and query, by id.
+    """For every demonstration, the median of the others of its scenario, by id.
 
+    Those with as many events are compared, place by place: within a scenario the names may tell
+    other objects apart (the red cube, the blue cube) without changing what happens when.
     Demonstrations of its own group count as itself. None where no other is left, or, for a
     relative prior, where its own duration is not known. O(n log n) in the demonstrations.
     """
     relative = kind == "relative"
-    alike: dict[tuple[str, Query], list[Demonstration]] = defaultdict(list)
+    alike: dict[tuple[str, int], list[Demonstration]] = defaultdict(list)
     for demo in demonstrations:
-        alike[demo.scenario, tuple(normalised(name) for name in demo.query)].append(demo)
+        alike[demo.scenario, len(demo.query)].append(demo)
     priors: dict[str, Events | None] = {}
     for demos in alike.values():
-        pool = _Pool(demos[0].query, demos, relative=relative)
+        pool = _Pool(len(demos[0].query), demos, relative=relative)
         for demo in demos:
             scale = _unit(demo, relative=relative)
-            priors[demo.id] = (pool.without(demo.group, scale) or None) if scale else None
+            events = pool.without(demo.query, demo.group, scale) if scale else ()
+            priors[demo.id] = events or None
     return priors
 
 
@@ -73,29 +78,28 @@ def _unit(demo: Demonstration, *, relative: bool) -> float:
 
 
 class _Pool:
-    """All known times of demonstrations of one query, sorted, to be asked without one group's."""
+    """All known times of demonstrations, place by place, to be asked without one group's."""
 
     def __init__(
-        self, query: Query, demonstrations: Sequence[Demonstration], *, relative: bool
+        self, num_events: int, demonstrations: Sequence[Demonstration], *, relative: bool
     ) -> None:
-        starts: list[list[tuple[float, str]]] = [[] for _ in query]
-        ends: list[list[tuple[float, str]]] = [[] for _ in query]
+        starts: list[list[tuple[float, str]]] = [[] for _ in range(num_events)]
+        ends: list[list[tuple[float, str]]] = [[] for _ in range(num_events)]
         for demo in demonstrations:
             unit = _unit(demo, relative=relative)
-            for place, event in enumerate(aligned(demo.gold, query)):
+            for place, event in enumerate(aligned(demo.gold, demo.query)):
                 if event is None or not unit:
                     continue
                 ends[place].append((event.end_s / unit, demo.group))
                 if event.start_s is not None:
                     starts[place].append((event.start_s / unit, demo.group))
-        self._query = query
         self._starts = [_Column(values) for values in starts]
         self._ends = [_Column(values) for values in ends]
 
-    def without(self, group: str | None, scale: float) -> Events:
-        """The medians of the other groups, times `scale`."""
+    def without(self, query: Query, group: str | None, scale: float) -> Events:
+        """The medians of the other groups, times `scale`, under the names of `query`."""
         events: list[Event] = []
-        for place, name in enumerate(self._query):
+        for place, name in enumerate(query):
             end = self._ends[place].median_without(group)
             start = self._starts[place].median_without(group)
             if end is None:
