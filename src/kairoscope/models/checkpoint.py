@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -32,6 +33,8 @@ CLASSES: dict[str, Any] = {
     "qwen3_vl": Qwen3VLForConditionalGeneration,
 }
 FULL_HASH_BYTES = 256 * 2**20
+MOST_CPU_KERNELS = 64
+"""Kernels that each of torch's two CPU kernel caches keeps: enough for one network at one batch size."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,6 +88,7 @@ def load_checkpoint(
         UserError: no such folder or device, weights or tokenizer absent, cut off or not of this
             architecture, or an architecture that is not supported.
     """
+    _bound_kernel_caches()
     device = check_device(device or best_device())
     dtype = dtype or ("float32" if device == "cpu" else "bfloat16")
     with _quiet(Path(source)):
@@ -101,6 +105,16 @@ def load_checkpoint(
         policy=read_policy(Path(source)),
         identity=weights_identity(Path(source)) or f"hub:{source}@{commit}",
     )
+
+
+def _bound_kernel_caches() -> None:
+    """Keep few CPU kernels, before the first is made; a user's own setting stands.
+
+    A kernel is made for every new size. Training in bfloat16 on batches of ever-changing sizes piles up
+    thousands of them (of a network of 4 million weights 10 GiB in 300 steps) and uses none again.
+    """
+    for name in ("LRU_CACHE_CAPACITY", "ONEDNN_PRIMITIVE_CACHE_CAPACITY"):
+        os.environ.setdefault(name, str(MOST_CPU_KERNELS))
 
 
 @contextmanager

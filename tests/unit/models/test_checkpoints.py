@@ -1,6 +1,7 @@
 """Loading and saving checkpoints: what is loaded is what was saved, or a clear error."""
 
 import json
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -173,13 +174,21 @@ def test_a_damaged_checkpoint_is_an_error_that_names_it(
     assert str(copied) in str(caught.value)
 
 
-@pytest.mark.parametrize("device", ["gpu", "cuda:77", ""])
+@pytest.mark.parametrize("device", ["gpu", "cuda:77"])
 def test_a_device_that_is_not_there_is_refused(saved: Any, device: str) -> None:
-    if device == "":
-        assert load_checkpoint(saved[1], device=device).network.device.type in ("cpu", "cuda")
-        return
     with pytest.raises(UserError, match="this machine has: cpu"):
         load_checkpoint(saved[1], device=device)
+
+
+@pytest.mark.parametrize("own", [None, "7"])
+def test_cpu_kernels_do_not_pile_up(saved: Any, monkeypatch: Any, own: str | None) -> None:
+    names = ("LRU_CACHE_CAPACITY", "ONEDNN_PRIMITIVE_CACHE_CAPACITY")
+    for name in names:
+        monkeypatch.setenv(name, own or "")
+        if own is None:
+            monkeypatch.delenv(name)
+    load_checkpoint(saved[1], device="cpu")
+    assert [os.environ[name] for name in names] == [own or "64"] * 2
 
 
 def test_nothing_is_written_to_the_screen(
