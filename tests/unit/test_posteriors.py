@@ -114,10 +114,8 @@ def test_by_hand() -> None:
 
 
 def test_rounding_does_not_leave_the_cell() -> None:
-    """The share falls short of a half by less than is told apart; the next cell is all but empty."""
+    """The half lies beyond a cell that holds next to nothing, by less than is told apart."""
     times_s = [0.0, 1.0, 2.0, 3.0]
     p = [0.5 - 2e-12, 1.5e-12, 5e-13, 0.5]
-    for share in (0.5 - 5e-13, 0.5, 0.5 + 1e-13):
-        moment_s = quantile_s(times_s, p, share)
-        assert 0.5 <= moment_s <= 2.5 + 1e-9
+    assert 0.5 <= quantile_s(times_s, p, 0.5) <= 1.5
     assert all(a <= b for a, b in pairwise(quantile_s(times_s, p, i / 50) for i in range(51)))
