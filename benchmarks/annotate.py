@@ -13,7 +13,7 @@ from benchmarks.commands import CommandRun, kairoscope_command, run_command
 from benchmarks.harness import Spread, spread
 from benchmarks.results import Goal, Result, Table, announce, arguments, number, span, write
 
-SIZES_PX = (256, 512)
+SIZE_PX = 256
 NUM_CLIPS = 100
 MARKS = (250, 500, 1000)
 """Numbers of clips at which memory is compared."""
@@ -174,9 +174,14 @@ def _kept(run: CommandRun) -> dict[str, Any]:
 def main(argv: list[str]) -> None:
     """Measure and write."""
     model: dict[str, Any] = {"help": "as kairoscope's --model (default: builtin)"}
-    options = arguments("annotate", __doc__, argv, default_rounds=3, model=model)
+    size: dict[str, Any] = {
+        "type": int,
+        "action": "append",
+        "help": "side of the clips; repeatable",
+    }
+    options = arguments("annotate", __doc__, argv, default_rounds=3, model=model, size=size)
     spec = options.model or (smoke_model() if options.smoke else "builtin")
-    sizes = (64,) if options.smoke else SIZES_PX
+    sizes = (64,) if options.smoke else tuple(options.size or [SIZE_PX])
     num_clips, numbers = (3, ()) if options.smoke else (NUM_CLIPS, MARKS)
     clips = {size: clips_for(num_clips, size, smoke=options.smoke) for size in sizes}
     by_size: dict[int, list[CommandRun]] = {size: [] for size in sizes}

@@ -110,7 +110,7 @@ def main(argv: list[str]) -> None:
     for number_of_round in range(options.rounds):
         announce(f"round {number_of_round + 1} of {options.rounds}")
         for name, command in COMMANDS.items():
-            runs[name].append(run_command(command))
+            runs[name].append(run_command(command, every_s=0.002))
     write(result(runs, imported_modules()), options)
 
 

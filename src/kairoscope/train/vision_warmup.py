@@ -18,6 +18,7 @@ from kairoscope.config import SFTConfig
 from kairoscope.core import FramePolicy, Sample, UserError
 from kairoscope.data.tracks import HandTrack
 from kairoscope.models.checkpoint import Checkpoint
+from kairoscope.train.check import check_config
 from kairoscope.train.clips import ClipStore
 from kairoscope.train.dense import HOLDING, hand_cells
 from kairoscope.train.examples import Clip, relit
@@ -62,12 +63,14 @@ def warm_up_vision(
         on_decode: progress of decoding.
 
     Raises:
-        UserError: no sample with a track.
+        UserError: no sample with a track, or impossible settings.
     """
+    check_config(config)
     store = ClipStore(policy, checkpoint.encoder.geometry, dense=True, tracks=tracks)
     known, _ = store.check([s for s in samples if s.id in tracks], lambda *_: None, on_decode)
     if not known:
         raise UserError("none of the clips has a row in tracks.jsonl to learn from")
+    torch.manual_seed(config.seed)
     network = checkpoint.network.train()
     head = torch.nn.Linear(network.config.text_config.hidden_size, 2 * NUM_STATES)
     head.to(network.device)

@@ -31,8 +31,10 @@ def tracks_of(samples: Any) -> dict[str, HandTrack]:
     }
 
 
-def run(samples: Any, tokenizer: Any) -> tuple[Any, list[float]]:
+def run(samples: Any, tokenizer: Any, before: int = 0) -> tuple[Any, list[float]]:
+    """`before`: what torch's own randomness was at; it must not matter."""
     checkpoint = make_checkpoint(tokenizer, "qwen2_5_vl")
+    torch.manual_seed(before)
     losses: list[float] = []
     warm_up_vision(
         checkpoint,
@@ -57,7 +59,7 @@ def test_it_learns_and_leaves_the_language_model_alone(samples: Any, tokenizer: 
 
 
 def test_the_seed_decides_everything(samples: Any, tokenizer: Any) -> None:
-    assert run(samples, tokenizer)[1] == run(samples, tokenizer)[1]
+    assert run(samples, tokenizer, 1)[1] == run(samples, tokenizer, 2)[1]
 
 
 def test_a_mirrored_pair_shows_the_hand_on_the_other_side(samples: Any, tokenizer: Any) -> None:
