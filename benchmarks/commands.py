@@ -1,15 +1,17 @@
 """Whole commands, measured from start to end, their memory watched while they run."""
 
 import os
+import select
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.harness import REPOSITORY, peak_mib, rusage_mib, status_mib
+from benchmarks.harness import REPOSITORY, maxrss_mib, status_mib
+
+LAUNCHER = Path(__file__).with_name("launcher.py")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,6 +21,7 @@ class CommandRun:
     cpu_s: float
     wall_s: float
     peak_mib: float
+    """Largest resident set of the command or of a process that it started and waited for."""
     rss: tuple[tuple[float, float], ...]
     """(what `watch` returned, resident MiB) as time went by."""
     output: str
@@ -29,50 +32,48 @@ def run_command(
 ) -> CommandRun:
     """Run a command of its own from start to end. Raises RuntimeError where it fails.
 
+    Time and peak memory are the command's own, however large this process is or was: a small
+    launcher starts it (see there) and reads what the system says of it at its end.
+
     Args:
         command: program and arguments.
         watch: called now and then while it runs, beside reading its resident memory.
-        every_s: how often.
+        every_s: how often, when `watch` is given.
     """
     samples: list[tuple[float, float]] = []
-    marks_mib = [0.0]
-    with tempfile.TemporaryFile("w+") as output:
-        started = time.perf_counter()
-        process = subprocess.Popen(command, cwd=REPOSITORY, stdout=output, stderr=output)
-        status = Path(f"/proc/{process.pid}/status")
-        while _is_running(process.pid):
-            text = status.read_text() if status.exists() else ""
-            resident = status_mib(text, "VmRSS")
-            marks_mib.append(status_mib(text, "VmHWM"))
-            if watch is not None and resident:  # none is left of a process that has just ended
-                samples.append((watch(), resident))
-            time.sleep(every_s)
-        _, code, usage = os.wait4(process.pid, 0)
-        wall_s = time.perf_counter() - started
-        process.returncode = os.waitstatus_to_exitcode(code)
+    reading, writing = os.pipe()
+    launch = [sys.executable, "-I", "-S", str(LAUNCHER), str(writing), *command]
+    with tempfile.TemporaryFile("w+") as output, os.fdopen(reading) as report:
+        launcher = subprocess.Popen(
+            launch, cwd=REPOSITORY, stdout=output, stderr=output, pass_fds=(writing,)
+        )
+        os.close(writing)
+        first = report.readline()
+        if watch is not None and first:
+            while not select.select([report], [], [], every_s)[0]:
+                if resident := _resident_mib(int(first)):
+                    samples.append((watch(), resident))
+        last = report.readline().split()
+        launcher.wait()
         output.seek(0)
         text = output.read()
-    if process.returncode:
+    if not last or int(last[0]):
         raise RuntimeError(f"{' '.join(command)}: failed\n{text[-4000:]}")
     return CommandRun(
-        cpu_s=usage.ru_utime + usage.ru_stime,
-        wall_s=wall_s,
-        peak_mib=_peak_of_child(rusage_mib(usage), max(marks_mib)),
+        cpu_s=float(last[1]),
+        wall_s=float(last[2]),
+        peak_mib=maxrss_mib(int(last[3])),
         rss=tuple(samples),
         output=text,
     )
 
 
-def _is_running(pid: int) -> bool:
-    """Whether a child still runs; one that has ended is left to be waited for."""
-    return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None
-
-
-def _peak_of_child(at_end_mib: float, sampled_mib: float) -> float:
-    """The system's figure at the end begins with the size of this process, which started the child:
-    below that it says nothing, and the child's own mark, read while it ran, counts.
-    """
-    return at_end_mib if at_end_mib > peak_mib() or not sampled_mib else sampled_mib
+def _resident_mib(pid: int) -> float:
+    """What a process has in memory now; 0 when it has ended, or where the system does not say."""
+    try:
+        return status_mib(Path(f"/proc/{pid}/status").read_text(), "VmRSS")
+    except (FileNotFoundError, ProcessLookupError):
+        return 0.0
 
 
 def kairoscope_command() -> list[str]:

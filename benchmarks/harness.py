@@ -205,12 +205,12 @@ def peak_mib() -> float:
     status = Path("/proc/self/status")
     if status.exists():
         return status_mib(status.read_text(), "VmHWM")
-    return rusage_mib(resource.getrusage(resource.RUSAGE_SELF))
+    return maxrss_mib(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 
 
-def rusage_mib(usage: resource.struct_rusage) -> float:
-    """The largest resident set in what the system says of a process."""
-    return usage.ru_maxrss / (MIB if sys.platform == "darwin" else 1024)
+def maxrss_mib(ru_maxrss: int) -> float:
+    """`ru_maxrss`, which is in bytes on macOS and in KiB elsewhere."""
+    return ru_maxrss / (MIB if sys.platform == "darwin" else 1024)
 
 
 def status_mib(text: str, name: str) -> float:

@@ -87,8 +87,6 @@ def test_a_fresh_process_reports_its_own_time_and_memory_per_unit() -> None:
     )
     with pytest.raises(RuntimeError, match="no such clip"):
         harness.measure(way)
-    ballast = bytearray(200 * harness.MIB)  # of this process, not of the one that is measured
-    ballast[:: harness.MIB] = b"x" * 200
     small = run_command([sys.executable, "-c", "pass"])
     code = "x = bytearray(150 * 2**20); x[::4096] = x[::4096]; sum(range(3_000_000))"
     large = run_command([sys.executable, "-c", code], watch=lambda: 7.0, every_s=0.005)
@@ -98,6 +96,43 @@ def test_a_fresh_process_reports_its_own_time_and_memory_per_unit() -> None:
     assert {mark for mark, _ in large.rss} == {7.0}
     with pytest.raises(RuntimeError, match="oh no"):
         run_command([sys.executable, "-c", "raise SystemExit('oh no')"])
+    with pytest.raises(RuntimeError, match="no such program"):
+        run_command(["no such program"])
+
+
+def own_peak() -> harness.Job:
+    """A job that does nothing in a process that is as small as it gets."""
+    return dict
+
+
+LARGE_PARENT = """
+import json, os, resource, sys
+os.environ["PYTHONPATH"] = "tests/unit"
+ballast = bytearray(b"x") * 2**30
+if {freed}:
+    del ballast
+from benchmarks import commands, harness
+way = harness.Way(key="x", title="x", function="test_benchmarks:own_peak")
+command = [sys.executable, "-c", "x = bytearray(b'x') * (50 * 2**20)"]
+print(json.dumps({{
+    "parent": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+    "way": harness.measure(way).peak_mib,
+    "command": commands.run_command(command).peak_mib,
+}}))
+"""
+
+
+@pytest.mark.parametrize("freed", [False, True], ids=["kept", "freed"])
+def test_memory_is_not_that_of_the_process_that_measures(freed: bool) -> None:
+    # A process of its own takes the gibibyte: this one's mark would stay for the tests after it.
+    code = LARGE_PARENT.format(freed=freed)
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    mib = json.loads(done.stdout)
+    assert mib["parent"] > 1024
+    assert 50 < mib["command"] < 100
+    assert 5 < mib["way"] < 100
 
 
 def test_times_are_per_unit_and_exclude_warm_ups() -> None:

@@ -56,11 +56,11 @@ def draw_plan(rng: np.random.Generator, family: str) -> Plan | None:
     )
     planner = Planner(rng, start, pace=float(np.exp(rng.uniform(math.log(0.95), math.log(2.4)))))
     draft = Draft(rng, planner, list(rng.permutation(list(COLOURS))), [], [], [])
-    planner.wait(0.0, 2.0)
+    planner.wait(0.0, 2.5)
     planner.wander(raised_m)
     if not _FAMILIES[family](draft):
         return None
-    planner.leave()
+    planner.leave(raised_m)
     base = Base(float(rng.uniform(-0.22, 0.22)), float(rng.uniform(0.40, 0.46)))
     used = [colour for colour in COLOURS if colour not in draft.colours]
     return Plan(

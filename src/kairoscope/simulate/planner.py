@@ -17,6 +17,8 @@ _VERTICAL_M_PER_S = 0.27
 _GRIP_M_PER_S = 0.14
 _SQUEEZE_M = 0.002
 """Closing aims this much below the object's width; the fingers stop where both touch."""
+IDLE_S = 5.0
+"""How long the arm goes on after its last event and its way up."""
 CLEAR_M = 0.085
 """No other object may be nearer than this to where the fingers come down."""
 
@@ -156,13 +158,25 @@ class Planner:
         self.pause()
         self.grip(min(2 * half_w + float(self.rng.uniform(0.035, 0.06)), MAX_OPENING_M))
 
-    def leave(self) -> None:
-        """After the last event: rise, go somewhere, stand."""
+    def leave(self, raised_m: float) -> None:
+        """After the last event: rise, then idle for as long as a clip may run on.
+
+        Rests, wanders, opens and closes the empty hand: the end of a clip says little about when
+        its last event ended.
+        """
         if self.chance(0.5):
             self.pause()
         self.lift()
-        x, y, z = self.rng.uniform((-0.2, -0.1, 0.15), (0.2, 0.15, 0.22)).tolist()
-        self.move((x, y), z)
+        idle_until_s = self.timeline().duration_s + IDLE_S
+        while self.timeline().duration_s < idle_until_s:
+            draw = self.rng.random()
+            if draw < 0.45:
+                x, y, z = self.rng.uniform((-0.2, -0.1, 0.15), (0.2, 0.15, 0.22)).tolist()
+                self.move((x, y), z + raised_m, yaw=float(self.rng.uniform(-0.5, 0.5)))
+            elif draw < 0.6:
+                self.grip(float(self.rng.uniform(0.0, MAX_OPENING_M)))
+            else:
+                self.wait(0.2, 1.5)
 
     def _append(self, segment: Segment) -> None:
         """Add a segment, in one in twelve with a hesitation half way."""

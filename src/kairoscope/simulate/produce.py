@@ -16,6 +16,7 @@ import numpy as np
 
 from kairoscope.core import UserError
 from kairoscope.simulate.families import Plan, draw_plan
+from kairoscope.simulate.planner import IDLE_S
 from kairoscope.simulate.render import Canvas, encode_mp4, load_mujoco
 from kairoscope.simulate.scene import Look, draw_look, scene_xml
 from kairoscope.simulate.simulator import Episode, Simulator, simulate
@@ -32,10 +33,13 @@ from kairoscope.storage import (
     write_text_atomic,
 )
 
-WORLD_VERSION: Final = 2
+WORLD_VERSION: Final = 3
 """Raised whenever the same seed would show other things or label them otherwise."""
-DURATION_S: Final = (3.0, 12.0)
+DURATION_S: Final = (3.0, 14.0)
 """Shortest and longest clip."""
+TAIL_S: Final = (0.2, 4.5)
+"""How long a clip goes on after its last event. Long and varied, so that the length of the clip does
+not give the last event away."""
 _SETTINGS, _LABELS, _ROWS, _CLIPS = "simulate.json", "labels.jsonl", ".rows", "clips"
 _TRACKS = "tracks.jsonl"
 
@@ -79,9 +83,9 @@ def draw_take(mujoco: Any, settings: Settings, index: int) -> Take:
         plan = draw_plan(rng, settings.family(index))
         if plan is None:
             continue
-        tail_s = float(rng.uniform(0.2, 2.0))
+        tail_s = float(rng.uniform(*TAIL_S))
         look = draw_look(rng, plan.scene, [COLOURS[name] for name in plan.colours])
-        if plan.timeline.duration_s > DURATION_S[1] + 2.0:
+        if plan.timeline.duration_s - IDLE_S > DURATION_S[1]:
             continue
         model = mujoco.MjModel.from_xml_string(scene_xml(plan.scene, look, settings.size_px))
         sim = Simulator(mujoco, model, plan.scene)

@@ -61,7 +61,7 @@ def test_a_planned_timeline_has_no_jumps() -> None:
     planner.grasp((0.1, 0.05), 0.012, yaw=0.2, half_w=0.03, top=0.06)
     planner.lift()
     planner.release(0.03)
-    planner.leave()
+    planner.leave(0.0)
     timeline = planner.timeline()
     times_s = np.arange(0.0, timeline.duration_s + 1.0, 1e-3)
     steps = np.diff([timeline.at(t) for t in times_s], axis=0)

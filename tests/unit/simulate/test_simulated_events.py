@@ -10,7 +10,7 @@ import pytest
 from kairoscope.core import UserError
 from kairoscope.simulate import FAMILIES, FAMILIES_SEEN, FAMILY_UNSEEN
 from kairoscope.simulate.arm import FINGER_HALF_M
-from kairoscope.simulate.produce import DURATION_S, Settings, Take, draw_take, label_row
+from kairoscope.simulate.produce import DURATION_S, TAIL_S, Settings, Take, draw_take, label_row
 from kairoscope.simulate.render import load_mujoco
 from kairoscope.simulate.simulator import make_reader, observe
 from kairoscope.simulate.state import PADS, Grasped, Released, Seated, State
@@ -77,7 +77,8 @@ def test_labels_are_ordered_contiguous_and_inside_the_clip(watched: list[Watched
         assert row["duration_s"] == pytest.approx(len(states) / FPS, abs=1e-6)
         assert DURATION_S[0] <= row["duration_s"] <= DURATION_S[1]
         assert np.allclose(np.array(ends) * FPS, take.episode.end_frames, atol=1e-4)
-        assert 0.2 - 1 / FPS <= row["duration_s"] - ends[-1] <= 2.0 + 2 / FPS
+        assert row["duration_s"] - ends[-1] - TAIL_S[0] >= -1 / FPS
+        assert row["duration_s"] - ends[-1] <= TAIL_S[1] + 2 / FPS
 
 
 def test_events_and_instructions_are_worded_as_promised(watched: list[Watched]) -> None:
