@@ -174,12 +174,12 @@ def _kept(run: CommandRun) -> dict[str, Any]:
 def main(argv: list[str]) -> None:
     """Measure and write."""
     model: dict[str, Any] = {"help": "as kairoscope's --model (default: builtin)"}
-    size: dict[str, Any] = {
+    side: dict[str, Any] = {
         "type": int,
         "action": "append",
         "help": "side of the clips; repeatable",
     }
-    options = arguments("annotate", __doc__, argv, default_rounds=3, model=model, size=size)
+    options = arguments("annotate", __doc__, argv, default_rounds=3, model=model, size=side)
     spec = options.model or (smoke_model() if options.smoke else "builtin")
     sizes = (64,) if options.smoke else tuple(options.size or [SIZE_PX])
     num_clips, numbers = (3, ()) if options.smoke else (NUM_CLIPS, MARKS)

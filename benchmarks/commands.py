@@ -44,17 +44,16 @@ def run_command(
     reading, writing = os.pipe()
     launch = [sys.executable, "-I", "-S", str(LAUNCHER), str(writing), *command]
     with tempfile.TemporaryFile("w+") as output, os.fdopen(reading) as report:
-        launcher = subprocess.Popen(
+        with subprocess.Popen(
             launch, cwd=REPOSITORY, stdout=output, stderr=output, pass_fds=(writing,)
-        )
-        os.close(writing)
-        first = report.readline()
-        if watch is not None and first:
-            while not select.select([report], [], [], every_s)[0]:
-                if resident := _resident_mib(int(first)):
-                    samples.append((watch(), resident))
-        last = report.readline().split()
-        launcher.wait()
+        ):
+            os.close(writing)
+            first = report.readline()
+            if watch is not None and first:
+                while not select.select([report], [], [], every_s)[0]:
+                    if resident := _resident_mib(int(first)):
+                        samples.append((watch(), resident))
+            last = report.readline().split()
         output.seek(0)
         text = output.read()
     if not last or int(last[0]):
