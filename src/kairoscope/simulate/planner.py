@@ -161,18 +161,19 @@ class Planner:
     def leave(self, raised_m: float) -> None:
         """After the last event: rise, then idle for as long as a clip may run on.
 
-        Rests, wanders, opens and closes the empty hand: the end of a clip says little about when
-        its last event ended.
+        Rests, wanders, opens and closes the empty hand above everything that stands on the table:
+        the end of a clip says little about when its last event ended.
         """
         if self.chance(0.5):
             self.pause()
-        self.lift()
+        low = max(0.15 + raised_m, float(self.hand[2]) + 0.09)
+        self.lift(high=low + 0.06)
         idle_until_s = self.timeline().duration_s + IDLE_S
         while self.timeline().duration_s < idle_until_s:
             draw = self.rng.random()
             if draw < 0.45:
-                x, y, z = self.rng.uniform((-0.2, -0.1, 0.15), (0.2, 0.15, 0.22)).tolist()
-                self.move((x, y), z + raised_m, yaw=float(self.rng.uniform(-0.5, 0.5)))
+                x, y, z = self.rng.uniform((-0.2, -0.1, low), (0.2, 0.15, low + 0.07)).tolist()
+                self.move((x, y), z, yaw=float(self.rng.uniform(-0.5, 0.5)))
             elif draw < 0.6:
                 self.grip(float(self.rng.uniform(0.0, MAX_OPENING_M)))
             else:
