@@ -10,22 +10,17 @@ One process writes a run at a time. Under `torchrun` only rank 0 opens it.
 
 import contextlib
 import dataclasses
-import datetime
-import importlib.metadata
 import os
-import platform
-import shlex
-import shutil
-import sys
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from kairoscope.core import Record, UserError
-from kairoscope.records import record_from_json, record_to_json
+from kairoscope.core import Record
+from kairoscope.environment import environment
+from kairoscope.records import record_from_json
+from kairoscope.run_folders import check_folder, check_same, clear_folder, read_config, write_config
 from kairoscope.storage import (
-    LOCK,
     append_lines,
     cut_torn_line,
     drop_lines,
@@ -37,19 +32,7 @@ from kairoscope.storage import (
     write_json_atomic,
 )
 
-__all__ = [
-    "RECORD_KEY",
-    "Run",
-    "differing",
-    "environment",
-    "read_records",
-    "record_from_json",
-    "record_to_json",
-]
-
-FORMAT = 1
 RECORD_KEY = ("sample_id", "trial")
-_VERSIONED = ("kairoscope", "torch", "transformers", "peft", "av", "numpy")
 
 
 @dataclasses.dataclass(slots=True)
@@ -74,7 +57,7 @@ class Run:
         another process writes the run, and where the folder cannot be written.
         """
         wanted: dict[str, Any] = plain(config)
-        _check_folder(path)
+        check_folder(path)
         try:
             path.mkdir(parents=True, exist_ok=True)
             lock = take_lock(path)
@@ -91,19 +74,18 @@ class Run:
     @classmethod
     def read(cls, path: Path) -> Self:
         """Open a run to look at it: takes no lock and writes nothing. `UserError` if it is none."""
-        kind, config = _read_config(path)
+        kind, config = read_config(path)
         return cls(path=path, kind=kind, config=config)
 
     def _settle(self, *, fresh: bool) -> None:
         """Claim the locked folder: clear it, or check it, and cut lines torn by a kill."""
         if fresh:
-            _clear(self.path)
+            clear_folder(self.path)
         try:
             if (self.path / "config.json").exists():
-                _check_same(self.path, self.kind, self.config)
+                check_same(self.path, self.kind, self.config)
             else:
-                written = {"format": FORMAT, "kind": self.kind, "config": self.config}
-                write_json_atomic(self.path / "config.json", written)
+                write_config(self.path, self.kind, self.config)
             for file in self.path.glob("*.jsonl"):
                 cut_torn_line(file)
         except OSError as error:
@@ -197,111 +179,6 @@ class Run:
 
 def _key(row: Mapping[str, Any], fields: Sequence[str]) -> tuple[Any, ...] | None:
     return tuple(row[f] for f in fields) if all(f in row for f in fields) else None
-
-
-def _check_folder(path: Path) -> None:
-    """Refuse, before touching it, a path that is no folder and a folder that holds no run.
-
-    Many things keep a config.json, model checkpoints first of all: one of those is no run either.
-    """
-    if path.exists() and not path.is_dir():
-        raise UserError(f"{path} is a file; --out must name a folder")
-    if not path.is_dir():
-        return
-    if (path / "config.json").exists():
-        _read_config(path)
-        return
-    try:
-        others = sorted(entry.name for entry in path.iterdir() if not _ours(entry.name))
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror})") from error
-    if others:
-        raise UserError(
-            f"{path} is not empty and holds no run (there is {', '.join(others[:3])}"
-            f"{', ...' if len(others) > 3 else ''}); choose a new or empty folder with --out"
-        )
-
-
-def _ours(name: str) -> bool:
-    """What a run that was killed at its birth leaves behind."""
-    return name == LOCK or (name.startswith(".") and name.endswith(".tmp"))
-
-
-def _clear(path: Path) -> None:
-    for entry in path.iterdir():
-        if entry.name == LOCK:
-            continue
-        if entry.is_dir() and not entry.is_symlink():
-            shutil.rmtree(entry)
-        else:
-            entry.unlink()
-
-
-def _read_config(path: Path) -> tuple[str, dict[str, Any]]:
-    """Kind and config of a run folder; `UserError` where it is none."""
-    if not path.is_dir():
-        raise UserError(f"{path}: there is no such folder")
-    file = path / "config.json"
-    if not file.exists():
-        raise UserError(f"{path} is no run: it has no config.json")
-    found = read_json(file)
-    if not (isinstance(found, dict) and {"format", "kind", "config"} <= found.keys()):
-        raise UserError(f"{file}: was not written by kairoscope; choose another --out")
-    if found["format"] != FORMAT:
-        raise UserError(
-            f"{file}: has format {found['format']!r}, this version reads {FORMAT}; use the version "
-            "that wrote the run, or another --out"
-        )
-    return str(found["kind"]), dict(found["config"])
-
-
-def _check_same(path: Path, kind: str, config: Mapping[str, Any]) -> None:
-    """Raise `UserError` saying which settings of the run in the folder differ from those wanted."""
-    kind_there, config_there = _read_config(path)
-    way_on = "choose another --out, or delete the folder to start anew"
-    if kind_there != kind:
-        raise UserError(f"{path} holds a run of kind {kind_there!r}, not {kind!r}; {way_on}")
-    differences = list(differing(config_there, config))
-    if differences:
-        shown = "\n".join(f"  {k}: {old} there, {new} now" for k, old, new in differences[:8])
-        more = f"\n  and {len(differences) - 8} more" if len(differences) > 8 else ""
-        raise UserError(f"{path} holds a run with other settings:\n{shown}{more}\n{way_on}")
-
-
-def differing(old: Any, new: Any, prefix: str = "") -> Iterator[tuple[str, str, str]]:
-    """(dotted key, old value, new value) of all that differs between two plain values."""
-    if isinstance(old, Mapping) and isinstance(new, Mapping):
-        for key in sorted({*old, *new}):
-            where = f"{prefix}.{key}" if prefix else str(key)
-            yield from differing(old.get(key, _ABSENT), new.get(key, _ABSENT), where)
-    elif old != new:
-        yield prefix, _short(old), _short(new)
-
-
-_ABSENT = object()
-
-
-def _short(value: Any) -> str:
-    text = "nothing" if value is _ABSENT else repr(value)
-    return text if len(text) <= 80 else f"{text[:77]}..."
-
-
-def environment() -> dict[str, Any]:
-    """Versions of what computes, the platform and the command line, as JSON values."""
-    versions = {"python": platform.python_version()}
-    for package in _VERSIONED:
-        try:
-            versions[package] = importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
-            versions[package] = "not installed"
-    command = [Path(sys.argv[0]).name, *sys.argv[1:]] if sys.argv else []
-    return {
-        "versions": versions,
-        "platform": platform.platform(),
-        "cpu_count": os.cpu_count(),
-        "command": shlex.join(command),
-        "started_at": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-    }
 
 
 def read_records(run: Run, name: str = "records", *, slim: bool = True) -> list[Record]:

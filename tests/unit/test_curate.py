@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from kairoscope.core import Sample, UnreadableClip, UserError
-from kairoscope.curate import Curation, Drop, curate, decoded
+from kairoscope.curate import curate, decoded
+from kairoscope.curation import Curation, Drop
 from kairoscope.data.labels import EventSample
 from kairoscope.data.rows import Problem
 from kairoscope.events import Event, Events, Query

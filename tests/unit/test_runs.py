@@ -14,7 +14,8 @@ import pytest
 
 from kairoscope import storage
 from kairoscope.core import FramePolicy, Record, Sampling, UserError
-from kairoscope.runs import Run, record_from_json, record_to_json
+from kairoscope.records import record_from_json, record_to_json
+from kairoscope.runs import Run
 
 CONFIG = {"model": "builtin", "sampling": Sampling(), "frames": FramePolicy(), "seed": 1}
 

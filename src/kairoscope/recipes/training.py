@@ -9,7 +9,8 @@ from typing import Any
 
 from kairoscope.config import Recipe, SFTConfig
 from kairoscope.core import Sample, Task, UserError
-from kairoscope.curate import ClipFacts, Curation, curate, decoded, hash_clip
+from kairoscope.curate import curate, decoded, hash_clip
+from kairoscope.curation import ClipFacts, Curation
 from kairoscope.data.rows import Problem
 from kairoscope.data.tracks import hand_tracks_of
 from kairoscope.models.checkpoint import Checkpoint, read_settings

@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from kairoscope.core import Record
+from kairoscope.records import record_from_json
 from kairoscope.report import rules_errors, rules_whole
 from kairoscope.report.boundaries import EventView, Likely, event_views, likely_boundaries
 from kairoscope.report.findings import RANK, Evidences, Finding, finding_from_json, finding_to_json
-from kairoscope.runs import Run, record_from_json
+from kairoscope.runs import Run
 from kairoscope.storage import read_json, write_json_atomic
 
 RULES: tuple[Callable[[Evidences], Finding | None], ...] = (

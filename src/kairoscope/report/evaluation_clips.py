@@ -7,6 +7,7 @@ from pathlib import Path
 from statistics import fmean, median
 
 from kairoscope.core import Record
+from kairoscope.records import record_from_json
 from kairoscope.report.boundaries import (
     EventView,
     Likely,
@@ -15,7 +16,7 @@ from kairoscope.report.boundaries import (
 )
 from kairoscope.report.clips import Cell, ClipView, Lane, Order, Tag, relative_url
 from kairoscope.report.figures import shown
-from kairoscope.runs import Run, record_from_json
+from kairoscope.runs import Run
 
 MISS_PERCENT = 30.0
 """An end farther off than this share of its event is marked, as the recipe's goal has it."""

@@ -29,7 +29,7 @@ def test_the_examples_of_the_page_are_true(tmp_path: Path, monkeypatch: pytest.M
 def test_every_reason_to_drop_is_explained() -> None:
     from typing import get_args
 
-    from kairoscope.curate import Reason
+    from kairoscope.curation import Reason
 
     page = PAGE.read_text(encoding="utf-8")
     table = re.findall(r"^\| `([a-z ]+)` \|", page[page.index("## Curation") :], re.MULTILINE)
