@@ -1,10 +1,11 @@
 """Fixtures shared by all tests."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from command_line import Program, write_world
+from resumable import COMMANDS, results_of, world_in
 
 REPOSITORY = Path(__file__).parents[1]
 
@@ -37,3 +38,21 @@ def world(program: Program, tmp_path_factory: pytest.TempPathFactory) -> Path:
     ended = program.run("new-model", "model", "--data", "data", *options, cwd=folder)
     assert ended.code == 0, ended.said
     return folder
+
+
+@pytest.fixture(scope="session")
+def uninterrupted(
+    program: Program, world: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[str], dict[str, bytes]]:
+    """Command -> the results of running it in one go, in bytes; run when first asked for."""
+    found: dict[str, dict[str, bytes]] = {}
+
+    def results(name: str) -> dict[str, bytes]:
+        if name not in found:
+            place = world_in(tmp_path_factory.mktemp(name), world)
+            ended = program.run(*COMMANDS[name], cwd=place)
+            assert ended.code == 0, ended.said
+            found[name] = results_of(name, place)
+        return found[name]
+
+    return results
