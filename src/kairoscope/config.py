@@ -47,6 +47,11 @@ class SFTConfig:
     and the running event. Speeds up training from scratch; 0 turns it off."""
     augment: bool = False
     """Random trim, speed and event subsets in training, so that times cannot be guessed."""
+    feed_workers: int = 0
+    """Processes that make the samples of coming steps; 0: a thread, which is enough for a CPU."""
+    clips_gib: float | None = None
+    """Memory for decoded clips in GiB; None: a quarter of what is free. Clips that do not fit are
+    decoded again whenever they are needed."""
     max_tokens: int = 16_384
     """A sample longer than this is listed and left out before the first step, never cut."""
     eval_every: int = 50

@@ -7,6 +7,7 @@ This is the only place where a model's input is put together; training and infer
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import groupby
 from typing import Any, Literal
 
 import torch
@@ -48,15 +49,55 @@ class Encoded:
     """Vision tokens of one temporal patch."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Film:
+    """Frames of one size, of one prompt after the other: a single video to the vision tower.
+
+    It looks at each temporal patch alone, so videos one behind the other are seen as they are
+    each by themselves, in one call instead of many.
+    """
+
+    pixels_THWC: torch.Tensor
+    """uint8; T is a multiple of the frames of a temporal patch."""
+    grid_thw: tuple[int, int, int]
+
+
+def films(prompts: Sequence[Encoded], geometry: PatchGeometry) -> tuple[Film, ...]:
+    """The frames of prompts; neighbours of one size are joined."""
+    made: list[Film] = []
+    for size, alike in groupby(prompts, key=lambda prompt: prompt.grid_thw[1:]):
+        pixels = [_whole_patches(prompt.pixels_THWC, geometry.temporal) for prompt in alike]
+        joined = pixels[0] if len(pixels) == 1 else torch.cat(pixels)
+        made.append(Film(pixels_THWC=joined, grid_thw=(len(joined) // geometry.temporal, *size)))
+    return tuple(made)
+
+
+def _whole_patches(pixels_THWC: torch.Tensor, temporal: int) -> torch.Tensor:
+    """The frames, the last repeated until they fill temporal patches."""
+    missing = -len(pixels_THWC) % temporal
+    if not missing:
+        return pixels_THWC
+    return torch.cat([pixels_THWC, pixels_THWC[-1:].expand(missing, -1, -1, -1)])
+
+
+def film_inputs(
+    shown: Sequence[Film], geometry: PatchGeometry, device: torch.device | str
+) -> dict[str, torch.Tensor]:
+    """The network's arguments for the pixels of films; patches are cut on the device."""
+    patches = [
+        to_patches(film.pixels_THWC.to(device, non_blocking=True), geometry)[0] for film in shown
+    ]
+    return {
+        "pixel_values_videos": patches[0] if len(patches) == 1 else torch.cat(patches),
+        "video_grid_thw": torch.tensor([film.grid_thw for film in shown], device=device),
+    }
+
+
 def video_inputs(
     encoder: Encoder, prompts: Sequence[Encoded], device: torch.device | str
 ) -> dict[str, torch.Tensor]:
     """The network's arguments for the pixels of a batch of prompts."""
-    patches = [to_patches(prompt.pixels_THWC, encoder.geometry)[0] for prompt in prompts]
-    return {
-        "pixel_values_videos": torch.cat(patches).to(device),
-        "video_grid_thw": torch.tensor([prompt.grid_thw for prompt in prompts], device=device),
-    }
+    return film_inputs(films(prompts, encoder.geometry), encoder.geometry, device)
 
 
 @lru_cache(maxsize=4096)

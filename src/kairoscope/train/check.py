@@ -24,6 +24,8 @@ def check_config(config: SFTConfig) -> None:
         ("betas", all(0 <= beta < 1 for beta in config.betas), "two numbers from 0 to below 1"),
         ("epsilon", 0 < config.epsilon < math.inf, "above 0"),
         ("max_grad_norm", config.max_grad_norm > 0, "above 0"),
+        ("feed_workers", config.feed_workers >= 0, "0 or more"),
+        ("clips_gib", config.clips_gib is None or config.clips_gib >= 0, "none, 0 or more"),
         ("dense_weight", 0 <= config.dense_weight < math.inf, "0 or more"),
     ]
     if config.lora is not None:

@@ -126,7 +126,7 @@ class ClipStore:
 
         good: list[Sample[Any, Any]] = []
         bad: list[Rejected] = []
-        pool = ThreadPoolExecutor(2)
+        pool = ThreadPoolExecutor(max(2, (os.cpu_count() or 2) - 1))
         try:
             for done, (sample, reason) in enumerate(
                 zip(samples, pool.map(look, samples), strict=True), 1

@@ -24,6 +24,9 @@ SIDED = frozenset(("left", "right", "clockwise", "counterclockwise", "anticlockw
 """Words in an event's name with which a clip is not mirrored."""
 SOME_EVENTS = 0.3
 """Share of variations that ask about some of the events only."""
+LATE_START = 0.35
+"""Share of variations that begin somewhere before the first event's end. Where most did, first
+events were answered too early."""
 TRUE_CLOCK = 0.4
 """Share of variations at the clip's own speed that begin on a frame: their times fall on the same
 regular grid as those of a clip that is not varied, which no other speed gives."""
@@ -101,7 +104,8 @@ def varied_example(
         events = [_with_start(events, i) for i in kept]
     speed = math.exp(rng.uniform(math.log(SPEEDS[0]), math.log(SPEEDS[1])))
     first_s, last_s = min(e.end_s for e in events), max(e.end_s for e in events)
-    start_s = rng.uniform(0, max(0.0, first_s - 0.6)) if rng.random() < 0.7 else 0.0
+    trimmed = rng.random() < LATE_START
+    start_s = rng.uniform(0, max(0.0, first_s - 0.6)) if trimmed else 0.0
     if rng.random() < TRUE_CLOCK:
         speed, start_s = 1.0, clip.times_s[bisect_right(clip.times_s, start_s) - 1]
     end_s = clip.times_s[-1]

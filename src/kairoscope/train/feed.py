@@ -1,58 +1,91 @@
-"""The examples of every optimiser step, made ahead of it."""
+"""The micro-batches of every optimiser step, made ahead of it."""
 
-from collections.abc import Generator, Sequence
+import warnings
+from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import Any
+
+from torch.utils.data import DataLoader, Dataset
 
 from kairoscope.config import SFTConfig
 from kairoscope.core import FramePolicy, Sample, Task
 from kairoscope.models.chat import Encoder
 from kairoscope.train.clips import ClipStore
 from kairoscope.train.examples import Clip, Example, plain_example, thinned, varied_example
-from kairoscope.train.schedule import batches
+from kairoscope.train.micro import MicroBatch, micro_batches
+from kairoscope.train.schedule import batch_indices
 
-READERS = 2
-"""Threads that decode clips which are not in memory."""
+MAKERS = 2
+"""Threads, each of which makes a step's samples: while one decodes, the other goes on."""
 
 
-def step_examples(
-    encoder: Encoder,
-    task: Task[Any, Any],
-    samples: Sequence[Sample[Any, Any]],
-    store: ClipStore,
-    policy: FramePolicy,
-    config: SFTConfig,
-    first_step: int,
-) -> Generator[list[Example], None, None]:
-    """The examples of every step from `first_step` on, shortest first, without end.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Feed(Dataset[list[MicroBatch]]):
+    """Item i is what optimiser step i is given: it depends on i, not on where a run began."""
 
-    They are made one step ahead in a thread, and depend on the step, not on where a run began.
-    Close the iterator to end the threads. Raises UnreadableClip where a clip has become unreadable.
+    encoder: Encoder
+    task: Task[Any, Any]
+    samples: Sequence[Sample[Any, Any]]
+    store: ClipStore
+    policy: FramePolicy
+    config: SFTConfig
+
+    def __getitem__(self, step: int) -> list[MicroBatch]:
+        """The micro-batches of a step, shortest samples first. Raises UnreadableClip."""
+        indices = batch_indices(self.config, len(self.samples), step)
+        examples = []
+        for place, sample in enumerate(self.samples[index] for index in indices):
+            seed = f"{self.config.seed}/{step}/{place}"
+            clip = self.store.get(sample)
+            examples.append(
+                one_example(self.encoder, self.task, sample, clip, self.policy, self.config, seed)
+            )
+        examples.sort(key=lambda example: example.num_tokens)
+        return micro_batches(examples, self.config.micro_batch_size, self.encoder.geometry)
+
+
+def ahead(feed: Feed, first_step: int, steps: int) -> Generator[list[MicroBatch], None, None]:
+    """The items of steps `first_step` to `steps - 1`, in order, each made before it is asked for.
+
+    In a thread, or in `config.feed_workers` processes, which share the clips in memory. Close the
+    iterator to end them.
     """
+    order = range(first_step, steps)
+    workers = feed.config.feed_workers
+    return _from_processes(feed, order, workers) if workers else _from_a_thread(feed, order)
 
-    def make(step: int, indices: Sequence[int]) -> list[Example]:
-        chosen = [samples[index] for index in indices]
-        examples = [
-            one_example(
-                encoder, task, sample, clip, policy, config, f"{config.seed}/{step}/{place}"
-            )
-            for place, (sample, clip) in enumerate(
-                zip(chosen, readers.map(store.get, chosen), strict=True)
-            )
-        ]
-        return sorted(examples, key=lambda example: example.num_tokens)
 
-    order = enumerate(batches(config, len(samples), first_step), first_step)
-    maker, readers = ThreadPoolExecutor(1), ThreadPoolExecutor(READERS)
+def _from_a_thread(feed: Feed, order: Sequence[int]) -> Generator[list[MicroBatch], None, None]:
+    maker = ThreadPoolExecutor(MAKERS)
     try:
-        ahead = maker.submit(make, *next(order))
-        for following in order:
-            ready = ahead.result()
-            ahead = maker.submit(make, *following)
+        waiting = [maker.submit(feed.__getitem__, step) for step in order[:MAKERS]]
+        for step in order:
+            ready = waiting.pop(0).result()
+            if step + MAKERS <= order[-1]:
+                waiting.append(maker.submit(feed.__getitem__, step + MAKERS))
             yield ready
     finally:
         maker.shutdown(cancel_futures=True)
-        readers.shutdown()
+
+
+def _from_processes(
+    feed: Feed, order: Sequence[int], workers: int
+) -> Generator[list[MicroBatch], None, None]:
+    """Forked, so that no clip is copied."""
+    loader: DataLoader[list[MicroBatch]] = DataLoader(
+        feed,
+        sampler=order,
+        batch_size=None,
+        num_workers=workers,
+        prefetch_factor=2,
+        multiprocessing_context="fork",
+    )
+    with warnings.catch_warnings():
+        # The workers never touch what another thread of this process may hold at the fork.
+        warnings.filterwarnings("ignore", message=".*fork.*", category=DeprecationWarning)
+        made: Iterator[list[MicroBatch]] = iter(loader)
+    yield from made
 
 
 def one_example(

@@ -8,14 +8,15 @@ import torch
 
 from kairoscope.config import SFTConfig
 from kairoscope.core import UserError
-from kairoscope.models.chat import Encoder, video_inputs
-from kairoscope.train.examples import Example
+from kairoscope.models.chat import film_inputs
 from kairoscope.train.losses import answer_loss_sum
+from kairoscope.train.micro import MicroBatch, Targets
 from kairoscope.train.trainable import Trained
+from kairoscope.video.sampling import PatchGeometry
 
 
 def forward_losses(
-    network: Any, encoder: Encoder, examples: Sequence[Example], *, with_dense: bool = True
+    network: Any, geometry: PatchGeometry, micro: MicroBatch, *, with_dense: bool = True
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Summed answer loss and summed dense loss of a micro-batch (nats).
 
@@ -23,43 +24,32 @@ def forward_losses(
     Logits are made only where there is a target.
     """
     device = network.device
-    longest = max(example.num_tokens for example in examples)
-    ids = torch.zeros((len(examples), longest), dtype=torch.long)
-    positions = torch.zeros((3, len(examples), longest), dtype=torch.long)
-    rows: list[int] = []
-    columns: list[int] = []
-    targets: list[int] = []
-    dense: list[tuple[int, int, int]] = []
-    for row, example in enumerate(examples):
-        prompt, answer = example.encoded, example.answer_ids
-        start = len(prompt.token_ids)
-        ids[row, : example.num_tokens] = torch.tensor(prompt.token_ids + answer)
-        positions[:, row, :start] = prompt.positions_3L
-        positions[:, row, start : example.num_tokens] = prompt.next_position + torch.arange(
-            len(answer)
-        )
-        rows += [row] * len(answer)
-        columns += range(start - 1, example.num_tokens - 1)
-        targets += answer
-        if with_dense:
-            dense += [(row, column, token) for column, token in example.dense]
     hidden = network.model(
-        input_ids=ids.to(device),
-        position_ids=positions.to(device),
+        input_ids=micro.ids_BL.to(device, non_blocking=True),
+        position_ids=micro.positions_3BL.to(device, non_blocking=True),
         use_cache=False,
-        **video_inputs(encoder, [example.encoded for example in examples], device),
+        **film_inputs(micro.films, geometry, device),
     ).last_hidden_state
-    answer_logits = network.lm_head(hidden[rows, columns])
-    answer_sum = answer_loss_sum(answer_logits, torch.tensor(targets, device=device))
-    if not dense:
+    answer_sum = _loss_sum(network, hidden, micro.answer)
+    if not with_dense or not len(micro.dense):
         return answer_sum, answer_sum.new_zeros(())
-    dense_rows, dense_columns, dense_targets = zip(*dense, strict=True)
-    dense_logits = network.lm_head(hidden[list(dense_rows), list(dense_columns)])
-    return answer_sum, answer_loss_sum(dense_logits, torch.tensor(dense_targets, device=device))
+    return answer_sum, _loss_sum(network, hidden, micro.dense)
+
+
+def _loss_sum(network: Any, hidden_BLD: torch.Tensor, targets: Targets) -> torch.Tensor:
+    rows, columns, tokens = (
+        x.to(hidden_BLD.device, non_blocking=True)
+        for x in (targets.rows, targets.columns, targets.tokens)
+    )
+    return answer_loss_sum(network.lm_head(hidden_BLD[rows, columns]), tokens)
 
 
 def optimise(
-    trained: Trained, encoder: Encoder, examples: Sequence[Example], config: SFTConfig, rate: float
+    trained: Trained,
+    geometry: PatchGeometry,
+    batch: Sequence[MicroBatch],
+    config: SFTConfig,
+    rate: float,
 ) -> dict[str, float]:
     """One optimiser step over a batch. Returns what is worth logging.
 
@@ -70,21 +60,18 @@ def optimise(
         UserError: loss or gradient is not a number (the weights are left as they were), or the
             GPU's memory is too small.
     """
-    num_answer = sum(len(example.answer_ids) for example in examples)
-    num_dense = sum(len(example.dense) for example in examples) if config.dense_weight else 0
+    num_answer = sum(len(micro.answer) for micro in batch)
+    num_dense = sum(len(micro.dense) for micro in batch) if config.dense_weight else 0
     for group in trained.optimizer.param_groups:
         group["lr"] = rate
-    answer_total = dense_total = 0.0
-    for start in range(0, len(examples), config.micro_batch_size):
-        micro = examples[start : start + config.micro_batch_size]
+    sums = torch.zeros(2, device=trained.network.device)
+    for micro in batch:
         try:
-            answer_sum, dense_sum = _backward(
-                trained, encoder, micro, config, num_answer, num_dense
-            )
+            sums += _backward(trained, geometry, micro, config, num_answer, num_dense)
         except torch.OutOfMemoryError as error:
             raise UserError(_too_small(micro, config)) from error
-        answer_total += answer_sum
-        dense_total += dense_sum
+    # Read once a step: every reading waits until an accelerator has caught up.
+    answer_total, dense_total = sums.tolist()
     norm = torch.nn.utils.clip_grad_norm_(trained.parameters, config.max_grad_norm).item()
     if not math.isfinite(norm):
         trained.optimizer.zero_grad(set_to_none=True)
@@ -99,33 +86,32 @@ def optimise(
         "dense_loss": dense_total / max(1, num_dense),
         "learning_rate": rate,
         "grad_norm": norm,
-        "tokens": sum(example.num_tokens for example in examples),
+        "tokens": sum(micro.num_tokens for micro in batch),
     }
 
 
 def _backward(
     trained: Trained,
-    encoder: Encoder,
-    micro: Sequence[Example],
+    geometry: PatchGeometry,
+    micro: MicroBatch,
     config: SFTConfig,
     num_answer: int,
     num_dense: int,
-) -> tuple[float, float]:
+) -> torch.Tensor:
     """Add a micro-batch's share to the gradients; returns its summed losses."""
     kind = trained.network.device.type
     with torch.autocast(kind, torch.bfloat16, enabled=config.dtype == "bfloat16"):
         answer_sum, dense_sum = forward_losses(
-            trained.network, encoder, micro, with_dense=num_dense > 0
+            trained.network, geometry, micro, with_dense=num_dense > 0
         )
     loss = answer_sum / num_answer
     if num_dense:
         loss = loss + config.dense_weight * dense_sum / num_dense
     loss.backward()  # type: ignore[no-untyped-call]
-    return answer_sum.item(), dense_sum.item()
+    return torch.stack([answer_sum, dense_sum]).detach().float()
 
 
-def _too_small(micro: Sequence[Example], config: SFTConfig) -> str:
-    longest = max(example.num_tokens for example in micro)
+def _too_small(micro: MicroBatch, config: SFTConfig) -> str:
     ways = [
         f"micro_batch_size below {config.micro_batch_size}" if config.micro_batch_size > 1 else "",
         "" if config.gradient_checkpointing else "gradient_checkpointing = true",
@@ -134,6 +120,6 @@ def _too_small(micro: Sequence[Example], config: SFTConfig) -> str:
         "fewer pixels (frames total_pixels or fps)",
     ]
     return (
-        f"the GPU's memory is too small for {len(micro)} samples of up to {longest} tokens; try "
+        f"the GPU's memory is too small for {micro.num_samples} samples of up to {micro.ids_BL.shape[1]} tokens; try "
         + ", ".join(way for way in ways if way)
     )

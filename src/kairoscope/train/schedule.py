@@ -2,7 +2,6 @@
 
 import math
 import random
-from collections.abc import Iterator
 from functools import lru_cache
 
 from kairoscope.config import SFTConfig
@@ -26,19 +25,17 @@ def num_steps(config: SFTConfig, num_samples: int) -> int:
     return steps if config.max_steps is None else min(steps, config.max_steps)
 
 
-def batches(config: SFTConfig, num_samples: int, first_step: int = 0) -> Iterator[list[int]]:
-    """Endless batches of sample indices, each epoch in its own order, from `first_step` on.
+def batch_indices(config: SFTConfig, num_samples: int, step: int) -> list[int]:
+    """Indices of the samples of optimiser step `step`; each epoch has its own order.
 
     A batch may run over the end of an epoch, so that every batch has `batch_size` samples.
     """
-    position = first_step * config.batch_size
-    while True:
-        batch = []
-        for i in range(position, position + config.batch_size):
-            epoch, offset = divmod(i, num_samples)
-            batch.append(_order(config.seed, epoch, num_samples)[offset])
-        yield batch
-        position += config.batch_size
+    first = step * config.batch_size
+    indices = []
+    for place in range(first, first + config.batch_size):
+        epoch, offset = divmod(place, num_samples)
+        indices.append(_order(config.seed, epoch, num_samples)[offset])
+    return indices
 
 
 @lru_cache(maxsize=4)

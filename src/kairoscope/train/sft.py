@@ -14,12 +14,12 @@ from kairoscope.data.tracks import HandTrack
 from kairoscope.models.checkpoint import Checkpoint
 from kairoscope.train.check import check_config, why_unfit
 from kairoscope.train.clips import ClipStore, Rejected
-from kairoscope.train.feed import step_examples
+from kairoscope.train.feed import Feed, ahead
 from kairoscope.train.held_out import held_out_score
 from kairoscope.train.optimise import optimise
 from kairoscope.train.schedule import learning_rate, num_steps
 from kairoscope.train.state import TrainState, load_latest, save_best, save_state
-from kairoscope.train.trainable import prepare
+from kairoscope.train.trainable import Trained, prepare
 
 Log = Callable[[dict[str, Any]], None]
 
@@ -71,7 +71,10 @@ def sft(
     """
     check_config(config)
     encoder = checkpoint.encoder
-    store = ClipStore(policy, encoder.geometry, dense=config.augment, tracks=tracks)
+    limit = None if config.clips_gib is None else int(config.clips_gib * 2**30)
+    store = ClipStore(
+        policy, encoder.geometry, dense=config.augment, limit_bytes=limit, tracks=tracks
+    )
     unfit = partial(why_unfit, encoder, task, policy, config)
     samples, rejected = store.check(train, unfit, on_check)
     log({"kind": "check", "kept": len(samples), "rejected": [asdict(r) for r in rejected]})
@@ -83,18 +86,21 @@ def sft(
     trained = prepare(checkpoint.network, config)
     state = load_latest(out, trained) or TrainState()
     keep_best = partial(save_best, out, trained, checkpoint, policy, state, config)
-    feed = step_examples(encoder, task, samples, store, policy, config, state.step)
-    with closing(feed):
+    feed = Feed(
+        encoder=encoder, task=task, samples=samples, store=store, policy=policy, config=config
+    )
+    with closing(ahead(feed, state.step, steps)) as coming:
         for step in range(state.step, steps):
             started = time.perf_counter()
-            row = optimise(trained, encoder, next(feed), config, learning_rate(config, step, steps))
+            rate = learning_rate(config, step, steps)
+            row = optimise(trained, encoder.geometry, next(coming), config, rate)
             state.step = step + 1
             seconds = time.perf_counter() - started
             log({"kind": "step", "step": state.step, "of": steps, **row, "seconds": seconds})
             last = state.step == steps
             if judged and (state.step % config.eval_every == 0 or last):
                 scores = held_out_score(
-                    checkpoint, task, judged, policy, batch_size=min(4, config.micro_batch_size)
+                    checkpoint, task, judged, policy, batch_size=_judged_together(trained, config)
                 )
                 log({"kind": "held_out", "step": state.step, **scores})
                 if state.takes_best(scores[task.headline], task):
@@ -111,3 +117,8 @@ def sft(
         rejected=tuple(rejected),
         checkpoint=out / "best",
     )
+
+
+def _judged_together(trained: Trained, config: SFTConfig) -> int:
+    """Held-out clips that share a forward pass: what training fits, and what pays on the device."""
+    return min(4 if trained.network.device.type == "cpu" else 64, config.micro_batch_size)

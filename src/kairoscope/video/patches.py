@@ -30,6 +30,8 @@ def to_patches(
             f"H and W multiples of {geometry.unit_px}"
         )
     grid_t, grid_h, grid_w = -(-num_frames // tp), height // p, width // p
+    if pixels_THWC.device.type != "cpu":
+        return _on_device(pixels_THWC, geometry), (grid_t, grid_h, grid_w)
     # NumPy, not torch: it stays on this thread. Torch would wake its others for each small step, and
     # these would then wait busily for the next one; two cores paid three times as much.
     pictures = pixels_THWC.cpu().numpy()
@@ -53,3 +55,19 @@ def to_patches(
         part /= std
     values = torch.from_numpy(rows.reshape(grid_t * grid_h * grid_w, -1))
     return values.to(pixels_THWC.device), (grid_t, grid_h, grid_w)
+
+
+def _on_device(pixels_THWC: torch.Tensor, geometry: PatchGeometry) -> torch.Tensor:
+    """The same rows by the same arithmetic, on an accelerator."""
+    num_frames, height, width, _ = pixels_THWC.shape
+    p, m, tp = geometry.patch_px, geometry.merge, geometry.temporal
+    missing = -num_frames % tp
+    if missing:
+        last = pixels_THWC[-1:].expand(missing, -1, -1, -1)
+        pixels_THWC = torch.cat([pixels_THWC, last])
+    blocks = pixels_THWC.reshape(-1, tp, height // p // m, m, p, width // p // m, m, p, 3)
+    rows = blocks.permute(0, 2, 5, 3, 6, 8, 1, 4, 7).reshape(-1, 3 * tp * p * p).float()
+    for values, apply in ((geometry.mean, rows.sub_), (geometry.std, rows.div_)):
+        scale = torch.tensor(values, device=rows.device) * 255
+        apply(scale.repeat_interleave(tp * p * p))
+    return rows

@@ -16,6 +16,7 @@ from kairoscope.models.session import Session
 from kairoscope.recipes.subtask_times import TASK
 from kairoscope.train.clips import ClipStore
 from kairoscope.train.examples import plain_example
+from kairoscope.train.micro import micro_batches
 from kairoscope.train.optimise import optimise
 from kairoscope.train.state import TrainState, save_best
 from kairoscope.train.trainable import merged_weights, prepare
@@ -42,8 +43,10 @@ def train(checkpoint: Any, samples: Any, config: SFTConfig = CONFIG, steps: int 
     examples = [
         plain_example(checkpoint.encoder, TASK, s, store.get(s), POLICY) for s in samples[:2]
     ]
+    geometry = checkpoint.encoder.geometry
+    batch = micro_batches(examples, config.micro_batch_size, geometry)
     for _ in range(steps):
-        optimise(made, checkpoint.encoder, examples, config, config.learning_rate)
+        optimise(made, geometry, batch, config, config.learning_rate)
     return made
 
 

@@ -2,14 +2,13 @@
 
 import math
 from dataclasses import replace
-from itertools import islice
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kairoscope.config import SFTConfig
-from kairoscope.train.schedule import batches, learning_rate, num_steps
+from kairoscope.train.schedule import batch_indices, learning_rate, num_steps
 
 
 @given(st.integers(0, 30), st.integers(1, 200), st.floats(0, 1))
@@ -42,15 +41,13 @@ def test_number_of_steps() -> None:
     assert num_steps(replace(config, max_steps=70), 320) == 30
 
 
-@given(st.integers(1, 40), st.integers(1, 12), st.integers(0, 9), st.integers(0, 50))
+@given(st.integers(1, 40), st.integers(1, 12), st.integers(0, 9))
 @settings(max_examples=60)
-def test_every_sample_once_an_epoch_from_any_step_on(
-    samples: int, size: int, seed: int, first: int
-) -> None:
+def test_every_sample_once_an_epoch_from_any_step_on(samples: int, size: int, seed: int) -> None:
     config = SFTConfig(batch_size=size, seed=seed)
     count = 3 * samples // size + 2
-    straight = list(islice(batches(config, samples), first + count))
-    assert list(islice(batches(config, samples, first), count)) == straight[first:]
+    straight = [batch_indices(config, samples, step) for step in range(count)]
+    assert batch_indices(config, samples, count // 2) == straight[count // 2]
     assert {len(batch) for batch in straight} == {size}
     flat = [index for batch in straight for index in batch]
     for epoch in range(len(flat) // samples):
@@ -59,7 +56,7 @@ def test_every_sample_once_an_epoch_from_any_step_on(
 
 def test_epochs_and_seeds_have_orders_of_their_own() -> None:
     config = SFTConfig(batch_size=20)
-    first, second = islice(batches(config, 20), 2)
-    [other] = islice(batches(replace(config, seed=1), 20), 1)
+    first, second = (batch_indices(config, 20, step) for step in (0, 1))
+    other = batch_indices(replace(config, seed=1), 20, 0)
     assert first != second
     assert first != other

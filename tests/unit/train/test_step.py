@@ -13,6 +13,7 @@ from kairoscope.core import UserError
 from kairoscope.recipes.subtask_times import TASK
 from kairoscope.train.clips import ClipStore
 from kairoscope.train.examples import Example, plain_example
+from kairoscope.train.micro import MicroBatch, micro_batch, micro_batches
 from kairoscope.train.optimise import forward_losses, optimise
 from kairoscope.train.trainable import prepare
 
@@ -32,6 +33,10 @@ def examples(tokenizer: Any, family: Any, samples: Any) -> list[Example]:
     store = ClipStore(POLICY, encoder.geometry, dense=False)
     made = [plain_example(encoder, TASK, s, store.get(s), POLICY) for s in samples[:4]]
     return sorted(made, key=lambda example: example.num_tokens)
+
+
+def together(checkpoint: Any, examples: Sequence[Example]) -> MicroBatch:
+    return micro_batch(examples, checkpoint.encoder.geometry)
 
 
 def gradients(network: Any) -> dict[str, torch.Tensor]:
@@ -62,7 +67,7 @@ def test_losses_are_those_of_transformers_with_labels_on_the_answer_only(
 ) -> None:
     """Forward and gradient: so nothing but the answer (and the dense labels) is a target."""
     ours = make_checkpoint(tokenizer, family)
-    answer, dense = forward_losses(ours.network, ours.encoder, examples)
+    answer, dense = forward_losses(ours.network, ours.encoder.geometry, together(ours, examples))
     (answer + 0.3 * dense).backward()  # type: ignore[no-untyped-call]
 
     theirs = make_checkpoint(tokenizer, family, windows=False).network
@@ -100,7 +105,9 @@ def test_transformers_own_labels_give_the_same_loss(
         video_grid_thw=torch.tensor([prompt.grid_thw]),
         labels=labels,
     )
-    mine, _ = forward_losses(ours.network, ours.encoder, [example], with_dense=False)
+    mine, _ = forward_losses(
+        ours.network, ours.encoder.geometry, together(ours, [example]), with_dense=False
+    )
     torch.testing.assert_close(mine / len(answer), out.loss, rtol=1e-4, atol=1e-5)
 
 
@@ -109,7 +116,9 @@ def trained(
 ) -> tuple[Any, list[dict[str, float]]]:
     checkpoint = make_checkpoint(tokenizer, family)
     made = prepare(checkpoint.network, config)
-    rows = [optimise(made, checkpoint.encoder, examples, config, 1e-3) for _ in range(steps)]
+    geometry = checkpoint.encoder.geometry
+    batch = micro_batches(examples, config.micro_batch_size, geometry)
+    rows = [optimise(made, geometry, batch, config, 1e-3) for _ in range(steps)]
     return checkpoint.network, rows
 
 
@@ -142,7 +151,9 @@ def test_gradient_checkpointing_changes_nothing(tokenizer: Any, family: Any, exa
         prepare(checkpoint.network, replace(CONFIG, gradient_checkpointing=switch))
         for block in (checkpoint.network.model.visual.blocks[1], language_layer(checkpoint)):
             block.mlp.register_forward_pre_hook(lambda *_: passes.append(1))
-        answer, dense = forward_losses(checkpoint.network, checkpoint.encoder, examples)
+        answer, dense = forward_losses(
+            checkpoint.network, checkpoint.encoder.geometry, together(checkpoint, examples)
+        )
         (answer + dense).backward()  # type: ignore[no-untyped-call]
         results.append(gradients(checkpoint.network))
         assert len(passes) == (6 if switch else 2)
@@ -201,7 +212,7 @@ def test_divergence_leaves_the_weights_as_they_were(
         checkpoint.network.model.language_model.norm.weight[0] = float("inf")
     before = weights(checkpoint.network)
     with pytest.raises(UserError, match="diverged"):
-        optimise(made, checkpoint.encoder, examples, CONFIG, 1e-3)
+        optimise(made, checkpoint.encoder.geometry, [together(checkpoint, examples)], CONFIG, 1e-3)
     after = weights(checkpoint.network)
     assert all(torch.equal(after[name], before[name]) for name in before)
 
