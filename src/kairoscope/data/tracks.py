@@ -8,9 +8,11 @@
 The simulator writes it; a robot's own recordings can. Training may use it, answering never does.
 """
 
+import math
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -87,23 +89,37 @@ def read_hand_tracks(folder: Path) -> dict[str, HandTrack]:
         return {}
     tracks: dict[str, HandTrack] = {}
     for number, raw in read_lines(file):
-        row = parse_json_line(raw)
         try:
-            times_s = tuple(float(t) for t in row["times_s"])
-            column, height, opening, holding = (
-                tuple(float(value) for value in row["tracks"][name]) for name in HAND
-            )
-            name = str(row["video"])
-        except (KeyError, TypeError, ValueError) as error:
-            raise UserError(
-                f"{file}:{number}: is no track ({error!r} is missing or wrong)"
-            ) from error
-        lengths = {len(values) for values in (times_s, column, height, opening, holding)}
-        if len(lengths) != 1:
-            raise UserError(
-                f"{file}:{number}: its lists have {sorted(lengths)} values, not one length"
-            )
-        tracks[name] = HandTrack(
-            times_s=times_s, column=column, row=height, opening=opening, holding=holding
-        )
+            name, track = _track(parse_json_line(raw))
+        except UserError as error:
+            raise UserError(f"{file}:{number}: {error}") from error
+        tracks[name] = track
     return tracks
+
+
+def _track(row: Any) -> tuple[str, HandTrack]:
+    """(clip name, its track) of a row. Raises UserError for what is none."""
+    try:
+        name = str(row["video"])
+        times_s, *values = (
+            tuple(float(value) for value in values)
+            for values in (row["times_s"], *(row["tracks"][name] for name in HAND))
+        )
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
+        raise UserError(f"is no track ({error!r} is missing or wrong)") from error
+    lengths = {len(times_s), *map(len, values)}
+    if len(lengths) != 1:
+        raise UserError(f"its lists have {sorted(lengths)} values, not one length")
+    wrong = [value for track in values for value in track if not 0 <= value <= 1]
+    if wrong:
+        raise UserError(f"holds the value {wrong[0]:g}; allowed: 0 to 1")
+    if (
+        not all(map(math.isfinite, times_s))
+        or not times_s
+        or any(later <= earlier for earlier, later in pairwise(times_s))
+    ):
+        raise UserError("times_s must hold finite times that rise, at least one")
+    column, height, opening, holding = values
+    return name, HandTrack(
+        times_s=times_s, column=column, row=height, opening=opening, holding=holding
+    )

@@ -2,13 +2,14 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from kairoscope.core import Sample, UserError
 from kairoscope.data.tracks import hand_tracks_of, read_hand_tracks
 
-ROW = {
+ROW: dict[str, Any] = {
     "video": "clips/a.mp4",
     "times_s": [0.0, 0.1, 0.2],
     "tracks": {
@@ -58,6 +59,12 @@ def test_other_moments_take_the_latest_row_before_them(tmp_path: Path) -> None:
         ({**ROW, "tracks": {"hand_row": [0.0]}}, "hand_column"),
         ({**ROW, "times_s": [0.0]}, "not one length"),
         ({**ROW, "times_s": ["x", 0.1, 0.2]}, "is no track"),
+        ({**ROW, "times_s": [0.0, 0.2, 0.1]}, "times that rise"),
+        ({**ROW, "times_s": [0.0, float("nan"), 0.2]}, "finite times"),
+        ({**ROW, "tracks": {**ROW["tracks"], "hand_row": [0, float("nan"), 1]}}, "the value nan"),
+        ({**ROW, "tracks": {**ROW["tracks"], "holding": [0, 1, -0.5]}}, "the value -0.5"),
+        ({**ROW, "times_s": [], "tracks": {key: [] for key in ROW["tracks"]}}, "at least one"),
+        ([1], "is no track"),
     ],
 )
 def test_a_broken_row_is_named_with_its_line(tmp_path: Path, row: object, message: str) -> None:
