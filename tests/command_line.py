@@ -92,6 +92,13 @@ class Program:
 
 def write_clip(path: Path, number: int, *, size: int = 84, fps: int = FPS) -> dict[str, Any]:
     """A white square that goes up and comes down again; returns the row of its label."""
+    return write_tracked_clip(path, number, size=size, fps=fps)[0]
+
+
+def write_tracked_clip(
+    path: Path, number: int, *, size: int = 84, fps: int = FPS
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """`write_clip`, and the row that says where the square is, as if it were a hand."""
     random = np.random.default_rng(number)
     up, down, rest = (int(random.integers(8, 14)) for _ in range(3))
     ground = random.integers(20, 200, 3)
@@ -108,8 +115,9 @@ def write_clip(path: Path, number: int, *, size: int = 84, fps: int = FPS) -> di
             picture[top : top + side, left : left + side] = 255
             container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
         container.mux(stream.encode(None))
+    middle_px = [size - side / 2 - round(height * (size - side) / 14) for height in heights]
     ends_s = (round((up + 2) / fps, 4), round((up + 2 + down) / fps, 4))
-    return {
+    label = {
         "video": path.name,
         "events": [
             {"name": EVENTS[0], "start_s": 0.0, "end_s": ends_s[0]},
@@ -119,6 +127,14 @@ def write_clip(path: Path, number: int, *, size: int = 84, fps: int = FPS) -> di
         "task": "square",
         "duration_s": round(len(heights) / fps, 4),
     }
+    hand = {
+        "hand_column": [(left + side / 2) / size] * len(heights),
+        "hand_row": [middle / size for middle in middle_px],
+        "opening": [0.9] * len(heights),
+        "holding": [float(frame <= up) for frame in range(len(heights))],
+    }
+    times_s = [frame / fps for frame in range(len(heights))]
+    return label, {"video": path.name, "times_s": times_s, "tracks": hand}
 
 
 def write_rows(folder: Path, rows: Sequence[Any]) -> Path:
@@ -130,9 +146,12 @@ def write_rows(folder: Path, rows: Sequence[Any]) -> Path:
 
 
 def write_world(folder: Path, num_clips: int) -> list[dict[str, Any]]:
-    """Labelled clips `a.mp4`, `b.mp4`, … and a task file."""
-    rows = [write_clip(folder / f"{chr(97 + i)}.mp4", i) for i in range(num_clips)]
+    """Labelled clips `a.mp4`, `b.mp4`, … with tracks, and a task file."""
+    made = [write_tracked_clip(folder / f"{chr(97 + i)}.mp4", i) for i in range(num_clips)]
+    rows = [label for label, _ in made]
     write_rows(folder, rows)
+    tracks = "".join(f"{json.dumps(track)}\n" for _, track in made)
+    (folder / "tracks.jsonl").write_text(tracks)
     names = ", ".join(json.dumps(name) for name in EVENTS)
     (folder / "square.toml").write_text(f'name = "square"\nevents = [{names}]\n')
     return rows

@@ -15,6 +15,7 @@ COMMANDS: dict[str, list[str]] = {
     "sft": ["sft", "subtask-times", "--data=data", "--model=model", "--out=out", *TRAINING],
     "run": ["run", "subtask-times", "--data=data", "--model=model", "--out=out", *TRAINING],
     "stamp": ["stamp", "data", "out"],
+    "warm-up-vision": ["warm-up-vision", "out", "--data=data", "--model=model", *TRAINING],
 }
 RESULTS = {
     "annotate": ["boundaries.csv", "boundaries.jsonl", "problems.json"],
@@ -25,6 +26,7 @@ RESULTS = {
         *("re_evaluation/metrics.json", "curation.json", "analysis.json"),
     ],
     "stamp": [f"{letter}.mp4" for letter in "abcdefgh"],
+    "warm-up-vision": ["model.safetensors", "config.json", "kairoscope.json", "warm_up.jsonl"],
 }
 
 

@@ -1,5 +1,6 @@
-"""`kairoscope new-model` and `kairoscope sft`."""
+"""`kairoscope new-model`, `sft` and `warm-up-vision`."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -130,11 +131,7 @@ def sft(
     left_out = [f"{drop.sample_id}: {drop.reason}: {drop.detail}" for drop in curation.drops]
     left_out += [f"{one.sample_id}: {one.reason}" for one in result.rejected]
     left_out += [f"held out: {problem}" for problem in (chosen_on[1] if chosen_on else [])]
-    for line in left_out[:MAX_LISTED]:
-        note("left out: ", line)
-    if len(left_out) > MAX_LISTED:
-        more = len(left_out) - MAX_LISTED
-        note(f"and {more} more: ", f"{folder / 'curation.json'}")
+    list_left_out(left_out, folder / "curation.json")
     say(
         f"trained on {len(curation.train) - len(result.rejected)} of {counted(curation.n_in, 'clip')}; "
         f"best checkpoint, step {result.best_step} of {result.num_steps}: {result.checkpoint}"
@@ -156,8 +153,8 @@ def warm_up_vision(
 ) -> None:
     """Teach a new vision tower to see the hand, before the language model joins.
 
-    Needs tracks.jsonl beside the labels, which `kairoscope simulate` writes. Short, and not
-    resumable: the checkpoint is written at the end.
+    Needs tracks.jsonl beside the labels, which `kairoscope simulate` writes. The checkpoint is
+    there once it is whole; until then FOLDER.unfinished holds what the same command goes on from.
     """
     from kairoscope.recipes import get_recipe
     from kairoscope.recipes.training import sft_config_for
@@ -171,7 +168,7 @@ def warm_up_vision(
         ("--set", assignments(settings or [], "--set")),
     ]
     with bars() as progress:
-        loss = warm_up_stage(
+        result = warm_up_stage(
             recipe,
             model=model,
             data=data,
@@ -181,4 +178,14 @@ def warm_up_vision(
             device=device,
             on_progress=progress,
         )
-    say(f"{folder}: vision tower warmed up, loss {loss:.3f} at the end")
+    list_left_out(result.left_out, folder / "left_out.json")
+    clips = counted(result.num_clips, "clip")
+    say(f"{folder}: vision tower warmed up on {clips}, loss {result.loss:.3f} at the end")
+
+
+def list_left_out(reasons: Sequence[str], file: Path) -> None:
+    """Name what was not trained on, at most twenty of it."""
+    for reason in reasons[:MAX_LISTED]:
+        note("left out: ", reason)
+    if len(reasons) > MAX_LISTED:
+        note(f"and {len(reasons) - MAX_LISTED} more: ", f"{file}")

@@ -58,7 +58,7 @@ def save_state(out: Path, trained: Trained, state: TrainState, keep: int) -> Non
             tensors[f"{moment}/{name}"] = value.detach().contiguous()
     if torch.cuda.is_available():
         tensors["cuda_rng"] = torch.cuda.get_rng_state(trained.network.device)
-    with _written_whole(folder) as temporary:
+    with written_whole(folder) as temporary:
         save_file(tensors, temporary / "state.safetensors")
         (temporary / "state.json").write_text(json.dumps(asdict(state)) + "\n")
     for old in _states(out)[:-keep]:
@@ -66,7 +66,7 @@ def save_state(out: Path, trained: Trained, state: TrainState, keep: int) -> Non
 
 
 @contextmanager
-def _written_whole(folder: Path) -> Iterator[Path]:
+def written_whole(folder: Path) -> Iterator[Path]:
     """A folder to fill, which takes the place of `folder` once it is on the disk as a whole."""
     temporary, old = (folder.with_name(folder.name + end) for end in (".part", ".old"))
     try:
@@ -171,7 +171,7 @@ def save_best(
     """
     weights = merged_weights(trained.network, getattr(torch, config.save_dtype))
     notes = {"step": state.step, "held_out": state.best_score, "base": checkpoint.identity}
-    with _written_whole(out / "best") as temporary:
+    with written_whole(out / "best") as temporary:
         save_checkpoint(
             trained.network,
             checkpoint.encoder.tokenizer,

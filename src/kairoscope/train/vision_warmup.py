@@ -5,10 +5,12 @@ is to say what the hand does in its cell, in both frames. It costs a fraction of
 whole network and shows frames of as many clips as a batch has places.
 """
 
+import math
 import random
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -19,14 +21,18 @@ from kairoscope.core import FramePolicy, Sample, UserError
 from kairoscope.data.tracks import HandTrack
 from kairoscope.models.checkpoint import Checkpoint
 from kairoscope.train.check import check_config
-from kairoscope.train.clips import ClipStore
+from kairoscope.train.clips import ClipStore, Rejected
 from kairoscope.train.dense import HOLDING, hand_cells
 from kairoscope.train.examples import Clip, relit
 from kairoscope.train.schedule import learning_rate
+from kairoscope.train.state import TrainState, load_latest, save_state
+from kairoscope.train.trainable import Trained
 from kairoscope.video.frames import stamped
 from kairoscope.video.patches import to_patches
 
 NUM_STATES = HOLDING + 1
+DEFAULT_STEPS = 500
+NO_TRACK = "no row in tracks.jsonl"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,42 +53,39 @@ def warm_up_vision(
     *,
     policy: FramePolicy,
     config: SFTConfig,
+    out: Path,
     log: Callable[[dict[str, Any]], None],
     on_decode: Callable[[int, int], None] | None = None,
-) -> None:
-    """Train the vision tower of a checkpoint in place.
+) -> list[Rejected]:
+    """Train the vision tower of a checkpoint in place; run again after a kill to go on.
 
     Args:
         checkpoint: its network is changed.
-        samples: clips; those without a track, and those of other frame sizes than most, are
-            left out.
+        samples: clips; of a batch's clips, those of another size than its first are left out.
         tracks: sample id -> what its hand does.
         policy: frames that the model sees.
-        config: `batch_size` pairs a step, `max_steps`, the learning-rate schedule, decay, seed.
-        log: takes one row a step.
+        config: `batch_size` pairs a step, `max_steps`, the learning-rate schedule, decay, seed,
+            `save_every`.
+        out: folder for `state/`.
+        log: takes one row a step. After a kill the steps since the last saved state are done, and
+            logged, again.
         on_decode: progress of decoding.
 
+    Returns:
+        The samples that nothing can be learned from, with reasons.
+
     Raises:
-        UserError: no sample with a track, or impossible settings.
+        UserError: no sample with a track, impossible settings, numbers that diverge, a full disk.
     """
     check_config(config)
     store = ClipStore(policy, checkpoint.encoder.geometry, dense=True, tracks=tracks)
-    known, _ = store.check([s for s in samples if s.id in tracks], lambda *_: None, on_decode)
+    known, unread = store.check([s for s in samples if s.id in tracks], lambda *_: None, on_decode)
     if not known:
-        raise UserError("none of the clips has a row in tracks.jsonl to learn from")
-    torch.manual_seed(config.seed)
-    network = checkpoint.network.train()
-    head = torch.nn.Linear(network.config.text_config.hidden_size, 2 * NUM_STATES)
-    head.to(network.device)
-    parameters = [*network.model.visual.parameters(), *head.parameters()]
-    optimizer = torch.optim.AdamW(
-        parameters,
-        lr=config.learning_rate,
-        weight_decay=config.weight_decay,
-        betas=config.betas,
-        eps=config.epsilon,
-    )
-    steps = config.max_steps or 500
+        first = f", such as {unread[0].reason}" if unread else ""
+        raise UserError(f"none of the clips has a row in tracks.jsonl to learn from{first}")
+    steps = config.max_steps or DEFAULT_STEPS
+    head, trained = _prepare(checkpoint.network, config)
+    state = load_latest(out, trained) or TrainState()
 
     def make(step: int) -> Pairs:
         rng = random.Random(f"{config.seed}/warm-up/{step}")
@@ -90,19 +93,59 @@ def warm_up_vision(
         return draw_pairs(checkpoint, [store.get(sample) for sample in chosen], policy, rng)
 
     with ThreadPoolExecutor(1) as pool:
-        ahead = pool.submit(make, 0)
-        for step in range(steps):
+        ahead = pool.submit(make, state.step)
+        for step in range(state.step, steps):
             pairs = ahead.result()
             ahead = pool.submit(make, step + 1)
-            for group in optimizer.param_groups:
-                group["lr"] = learning_rate(config, step, steps)
-            loss = warm_up_loss(network, head, pairs, bfloat16=config.dtype == "bfloat16")
-            loss.backward()  # type: ignore[no-untyped-call]
-            torch.nn.utils.clip_grad_norm_(parameters, config.max_grad_norm)
-            optimizer.step()
-            optimizer.zero_grad(set_to_none=True)
-            log({"kind": "warm_up", "step": step + 1, "of": steps, "loss": loss.item()})
-    network.eval()
+            loss = _optimise(trained, head, pairs, config, learning_rate(config, step, steps))
+            state.step = step + 1
+            log({"kind": "warm_up", "step": state.step, "of": steps, "loss": loss})
+            if state.step % config.save_every == 0 or state.step == steps:
+                save_state(out, trained, state, config.keep_checkpoints)
+    checkpoint.network.eval()
+    return [
+        *unread,
+        *(Rejected(sample_id=s.id, reason=NO_TRACK) for s in samples if s.id not in tracks),
+    ]
+
+
+def _prepare(network: Any, config: SFTConfig) -> tuple[torch.nn.Module, Trained]:
+    """The question about the cells, and an optimiser for it and the vision tower."""
+    torch.manual_seed(config.seed)
+    network.train()
+    head = torch.nn.Linear(network.config.text_config.hidden_size, 2 * NUM_STATES)
+    head.to(network.device)
+    named = [(f"visual.{name}", p) for name, p in network.model.visual.named_parameters()]
+    named += [(f"head.{name}", p) for name, p in head.named_parameters()]
+    parameters = tuple(parameter for _, parameter in named)
+    optimizer = torch.optim.AdamW(
+        parameters,
+        lr=config.learning_rate,
+        weight_decay=config.weight_decay,
+        betas=config.betas,
+        eps=config.epsilon,
+    )
+    names = tuple(name for name, _ in named)
+    return head, Trained(network=network, names=names, parameters=parameters, optimizer=optimizer)
+
+
+def _optimise(
+    trained: Trained, head: torch.nn.Module, pairs: Pairs, config: SFTConfig, rate: float
+) -> float:
+    """One optimiser step; returns its loss (nats). Raises UserError where it is not a number."""
+    for group in trained.optimizer.param_groups:
+        group["lr"] = rate
+    loss = warm_up_loss(trained.network, head, pairs, bfloat16=config.dtype == "bfloat16")
+    loss.backward()  # type: ignore[no-untyped-call]
+    norm = torch.nn.utils.clip_grad_norm_(trained.parameters, config.max_grad_norm).item()
+    if not math.isfinite(norm):
+        raise UserError(
+            f"training has diverged: loss {loss.item()}, gradient norm {norm}; choose a smaller "
+            "learning_rate or max_grad_norm and another folder"
+        )
+    trained.optimizer.step()
+    trained.optimizer.zero_grad(set_to_none=True)
+    return loss.item()
 
 
 def warm_up_loss(

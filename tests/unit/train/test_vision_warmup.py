@@ -1,6 +1,7 @@
 """The vision tower alone learns where the hand is; the language model stays as it was."""
 
 import random
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -31,7 +32,7 @@ def tracks_of(samples: Any) -> dict[str, HandTrack]:
     }
 
 
-def run(samples: Any, tokenizer: Any, before: int = 0) -> tuple[Any, list[float]]:
+def run(samples: Any, tokenizer: Any, out: Path, before: int = 0) -> tuple[Any, list[float]]:
     """`before`: what torch's own randomness was at; it must not matter."""
     checkpoint = make_checkpoint(tokenizer, "qwen2_5_vl")
     torch.manual_seed(before)
@@ -42,14 +43,17 @@ def run(samples: Any, tokenizer: Any, before: int = 0) -> tuple[Any, list[float]
         tracks_of(samples),
         policy=POLICY,
         config=CONFIG,
+        out=out,
         log=lambda row: losses.append(row["loss"]),
     )
     return checkpoint, losses
 
 
-def test_it_learns_and_leaves_the_language_model_alone(samples: Any, tokenizer: Any) -> None:
+def test_it_learns_and_leaves_the_language_model_alone(
+    samples: Any, tokenizer: Any, tmp_path: Path
+) -> None:
     before = make_checkpoint(tokenizer, "qwen2_5_vl").network.state_dict()
-    checkpoint, losses = run(samples, tokenizer)
+    checkpoint, losses = run(samples, tokenizer, tmp_path)
     assert len(losses) == CONFIG.max_steps
     assert losses[-1] < 0.7 * losses[0]
     after = checkpoint.network.state_dict()
@@ -58,8 +62,9 @@ def test_it_learns_and_leaves_the_language_model_alone(samples: Any, tokenizer: 
     assert all("visual" in key for key in changed)
 
 
-def test_the_seed_decides_everything(samples: Any, tokenizer: Any) -> None:
-    assert run(samples, tokenizer, 1)[1] == run(samples, tokenizer, 2)[1]
+def test_the_seed_decides_everything(samples: Any, tokenizer: Any, tmp_path: Path) -> None:
+    one, other = (run(samples, tokenizer, tmp_path / str(i), i)[1] for i in range(2))
+    assert one == other
 
 
 def test_a_mirrored_pair_shows_the_hand_on_the_other_side(samples: Any, tokenizer: Any) -> None:
@@ -75,7 +80,7 @@ def test_a_mirrored_pair_shows_the_hand_on_the_other_side(samples: Any, tokenize
     assert len(sides) > 1
 
 
-def test_clips_without_tracks_are_an_error(samples: Any, tokenizer: Any) -> None:
+def test_clips_without_tracks_are_an_error(samples: Any, tokenizer: Any, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"tracks\.jsonl"):
         warm_up_vision(
             make_checkpoint(tokenizer, "qwen2_5_vl"),
@@ -83,5 +88,6 @@ def test_clips_without_tracks_are_an_error(samples: Any, tokenizer: Any) -> None
             {},
             policy=POLICY,
             config=CONFIG,
+            out=tmp_path,
             log=lambda _: None,
         )
