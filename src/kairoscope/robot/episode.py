@@ -73,6 +73,8 @@ class Episode:
     """Who made `events`, where the file says so. Human labels are never overwritten in silence."""
     source: str | None = None
     """Demonstration that this one was generated from, where known: splits never cut through it."""
+    notes: tuple[str, ...] = ()
+    """What was assumed, left out or found odd while reading, in words, for the user to see."""
 
 
 class Dataset(Protocol):
