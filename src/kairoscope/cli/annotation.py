@@ -14,6 +14,7 @@ from kairoscope.cli.options import (
     ModelOption,
     OutOption,
     PromptOption,
+    check_model,
 )
 from kairoscope.cli.progress import bars
 from kairoscope.core import UserError
@@ -48,6 +49,7 @@ def annotate(
     Writes boundaries.csv, boundaries.jsonl and a page with a timeline of every clip,
     annotations.html. Clips that cannot be read are counted and listed.
     """
+    check_model(model)
     from kairoscope.data.clips import list_videos
     from kairoscope.data.taskfiles import load_task
     from kairoscope.recipes import get_recipe

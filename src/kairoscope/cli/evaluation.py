@@ -18,6 +18,7 @@ from kairoscope.cli.options import (
     OutOption,
     PromptOption,
     RecipeArgument,
+    check_model,
     read_config,
 )
 from kairoscope.cli.progress import bars
@@ -59,6 +60,7 @@ def evaluate(
 
     Writes metrics.json, every answer (records.jsonl), problems.json and report.html.
     """
+    check_model(model)
     from kairoscope.recipes import get_recipe
     from kairoscope.recipes.stages import evaluate_stage, load_data, load_engine
     from kairoscope.report.console import metrics_table

@@ -105,3 +105,10 @@ def read_config(file: Path | None) -> dict[str, Any]:
         if not isinstance(table, Mapping):
             raise UserError(f"{file}: {name} is {table!r}; allowed: a table [{name}]")
     return {name: found.get(name, {}) for name in TABLES}
+
+
+def check_model(spec: str) -> None:
+    """Find out whether there is such a model, before everything that takes seconds is imported."""
+    from kairoscope.models.names import located
+
+    located(spec, small=True)

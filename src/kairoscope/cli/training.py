@@ -17,6 +17,7 @@ from kairoscope.cli.options import (
     PromptOption,
     RecipeArgument,
     SetOption,
+    check_model,
     read_config,
 )
 from kairoscope.cli.progress import bars
@@ -92,6 +93,7 @@ def sft(
     Writes the best checkpoint (best/, which transformers loads), train.jsonl, curation.json and
     training.html. Clips and labels that cannot be used are counted and listed.
     """
+    check_model(model)
     from kairoscope.recipes import get_recipe
     from kairoscope.recipes.stages import load_data
     from kairoscope.recipes.training import curate_stage, sft_config_for, train_stage
@@ -156,6 +158,7 @@ def warm_up_vision(
     Needs tracks.jsonl beside the labels, which `kairoscope simulate` writes. The checkpoint is
     there once it is whole; until then FOLDER.unfinished holds what the same command goes on from.
     """
+    check_model(model)
     from kairoscope.recipes import get_recipe
     from kairoscope.recipes.training import sft_config_for
     from kairoscope.recipes.warm_up import warm_up_stage

@@ -14,6 +14,7 @@ from kairoscope.cli.options import (
     PromptOption,
     RecipeArgument,
     SetOption,
+    check_model,
     read_config,
 )
 from kairoscope.cli.progress import bars
@@ -65,6 +66,7 @@ def run(
     Writes recipe.html and recipe.md with everything that was measured, and one folder for each
     evaluation and for the training. A stage that is done is not repeated.
     """
+    check_model(model)
     from kairoscope.recipes import get_recipe
     from kairoscope.recipes.pipeline import STAGES, Pipeline, check_stages, plan, run_recipe
     from kairoscope.recipes.training import sft_config_for

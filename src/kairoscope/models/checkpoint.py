@@ -72,7 +72,7 @@ def check_device(name: str) -> str:
 
 
 def load_checkpoint(
-    source: str | Path,
+    source: Path,
     *,
     device: str | None = None,
     dtype: Literal["float32", "bfloat16"] | None = None,
@@ -80,7 +80,7 @@ def load_checkpoint(
     """Load a Qwen2.5-VL or Qwen3-VL checkpoint.
 
     Args:
-        source: a folder in the layout of transformers, or a name on the model hub.
+        source: a folder in the layout of transformers; see `names.located` for what is on the hub.
         device: `cpu`, `cuda`, `cuda:1`, …; None takes the best there is.
         dtype: None takes float32 on a CPU and bfloat16 on a GPU, whatever the file holds.
 
@@ -91,19 +91,18 @@ def load_checkpoint(
     _bound_kernel_caches()
     device = check_device(device or best_device())
     dtype = dtype or ("float32" if device == "cpu" else "bfloat16")
-    with _quiet(Path(source)):
+    with _quiet():
         config = _load_config(source)
         network = _load_network(source, config.model_type, getattr(torch, dtype))
         tokenizer = _load_tokenizer(source, config)
     use_window_attention(network)
     network.to(device).eval()
-    commit = getattr(network.config, "_commit_hash", None)
     return Checkpoint(
         name=str(source),
         network=network,
         encoder=make_encoder(network, tokenizer),
-        policy=read_policy(Path(source)),
-        identity=weights_identity(Path(source)) or f"hub:{source}@{commit}",
+        policy=read_policy(source),
+        identity=weights_identity(source) or "",
     )
 
 
@@ -118,15 +117,14 @@ def _bound_kernel_caches() -> None:
 
 
 @contextmanager
-def _quiet(folder: Path) -> Iterator[None]:
-    """No bars and notes of transformers about a folder on this disk; downloads keep theirs."""
+def _quiet() -> Iterator[None]:
+    """No bars and notes of transformers."""
     bars, verbosity = (
         transformers_logging.is_progress_bar_enabled(),
         transformers_logging.get_verbosity(),
     )
-    if folder.is_dir():
-        transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-        transformers_logging.set_verbosity_error()  # type: ignore[no-untyped-call]
+    transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    transformers_logging.set_verbosity_error()  # type: ignore[no-untyped-call]
     try:
         yield
     finally:
@@ -135,15 +133,13 @@ def _quiet(folder: Path) -> Iterator[None]:
             transformers_logging.enable_progress_bar()  # type: ignore[no-untyped-call]
 
 
-def _load_config(source: str | Path) -> Any:
-    if Path(source).exists() and not (Path(source) / "config.json").is_file():
+def _load_config(source: Path) -> Any:
+    if not (source / "config.json").is_file():
         raise UserError(f"{source}: no config.json in it; give a checkpoint folder")
     try:
         config = AutoConfig.from_pretrained(str(source))
     except (OSError, ValueError) as error:
-        raise UserError(
-            f"{source}: neither a checkpoint folder nor a model that can be fetched: {error}"
-        ) from error
+        raise UserError(f"{source}: not a checkpoint folder: {error}") from error
     if config.model_type not in CLASSES:
         raise UserError(
             f"{source}: architecture {config.model_type!r} is not supported; "
@@ -152,7 +148,7 @@ def _load_config(source: str | Path) -> Any:
     return config
 
 
-def _load_network(source: str | Path, family: str, dtype: torch.dtype) -> Any:
+def _load_network(source: Path, family: str, dtype: torch.dtype) -> Any:
     """The network with every one of its weights from the file: transformers would invent some."""
     try:
         network, found = CLASSES[family].from_pretrained(
@@ -175,7 +171,7 @@ def _load_network(source: str | Path, family: str, dtype: torch.dtype) -> Any:
     return network
 
 
-def _load_tokenizer(source: str | Path, config: Any) -> Any:
+def _load_tokenizer(source: Path, config: Any) -> Any:
     """The tokenizer, if it is the one that the network was made with."""
     try:
         tokenizer = AutoTokenizer.from_pretrained(str(source))
@@ -260,7 +256,7 @@ def save_checkpoint(
         dtype: of `weights`, for `config.json`.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    with _quiet(folder):
+    with _quiet():
         network.save_pretrained(folder, state_dict=weights)
     config_file = folder / "config.json"
     config = json.loads(config_file.read_text())

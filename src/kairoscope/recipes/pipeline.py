@@ -21,6 +21,7 @@ from kairoscope.config import EvalConfig, Recipe, SFTConfig
 from kairoscope.core import Sample, UserError
 from kairoscope.data.rows import Problem
 from kairoscope.data.split import split_by_group
+from kairoscope.models.names import located
 from kairoscope.recipes.stages import Frames, Progress, evaluate_stage, load_data, load_engine
 from kairoscope.recipes.training import curate_stage, train_stage
 from kairoscope.report.analysis import write_analysis
@@ -135,7 +136,7 @@ def check_stages(stages: Sequence[str]) -> None:
 def plan(pipeline: Pipeline, stages: Sequence[str]) -> list[tuple[str, str]]:
     """What `run_recipe` would do, in words: (stage or thing, what about it). Writes nothing."""
     check_stages(stages)
-    load_engine(pipeline.model, device=pipeline.device, on_progress=pipeline.on_progress)
+    located(pipeline.model, small=True)
     splits = load_splits(pipeline.data)
     steps = num_steps(pipeline.sft, max(1, round(len(splits.train) * (1 - HELD_OUT_SHARE))))
     problems = len(splits.train_problems) + len(splits.test_problems)

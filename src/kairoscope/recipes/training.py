@@ -14,7 +14,8 @@ from kairoscope.curation import ClipFacts, Curation
 from kairoscope.data.rows import Problem
 from kairoscope.data.tracks import hand_tracks_of
 from kairoscope.models.checkpoint import Checkpoint, read_settings
-from kairoscope.models.load import described, load_weights, resolve
+from kairoscope.models.load import described, load_weights
+from kairoscope.models.names import located
 from kairoscope.recipes.pages import write_page
 from kairoscope.recipes.stages import Frames, Progress, asked_with, policy_for
 from kairoscope.runs import Run
@@ -35,9 +36,8 @@ def sft_config_for(recipe: Recipe, model: str, changes: Sequence[tuple[str, Any]
         model: its `kairoscope.json` may hold an `sft` table.
         changes: (where it comes from, table) in the order in which they apply.
     """
-    config = changed(
-        recipe.sft, read_settings(Path(resolve(model)), "sft"), f"{model} kairoscope.json [sft]"
-    )
+    recommended = read_settings(located(model, small=True), "sft")
+    config = changed(recipe.sft, recommended, f"{model} kairoscope.json [sft]")
     for where, table in changes:
         config = changed(config, table, where)
     return config
@@ -131,13 +131,7 @@ def train_stage(
         raise UserError(f"held-out and training data share groups, such as {min(shared)!r}")
     if not train:
         raise UserError("no sample is left to train on; see why in the list of what was left out")
-    source = resolve(model)
-    # What is on the hub has no identity before it is fetched; a folder is loaded once it is due.
-    fetched = None if isinstance(source, Path) else _load(model, device, on_progress)
-    if fetched is not None:
-        identity, own = fetched.identity, fetched.policy
-    else:
-        identity, own = described(Path(source))
+    identity, own = described(located(model))
     task, words = asked_with(recipe, prompt)
     policy = policy_for(recipe, own, frames)
     run_config = {
@@ -168,7 +162,7 @@ def train_stage(
                 on_progress(f"training, loss {row['loss']:.3f}", row["step"], row["of"])
 
         result = sft(
-            fetched or _load(model, device, on_progress),
+            _load(model, device, on_progress),
             task,
             train,
             held_out,

@@ -19,7 +19,8 @@ from kairoscope.core import FramePolicy, UnreadableClip, UserError
 from kairoscope.curate import hash_clip
 from kairoscope.data.tracks import HandTrack, hand_tracks_of
 from kairoscope.models.checkpoint import Checkpoint, save_checkpoint
-from kairoscope.models.load import described, load_weights, resolve
+from kairoscope.models.load import described, load_weights
+from kairoscope.models.names import located
 from kairoscope.recipes.stages import AnySample, Frames, Progress, load_data, policy_for
 from kairoscope.run_folders import differing
 from kairoscope.runs import Run
@@ -64,7 +65,7 @@ def warm_up_stage(
     """
     samples, problems = load_data(data)
     tracks = hand_tracks_of(samples)
-    identity, own, loaded = _start(model, device)
+    identity, own = described(located(model))
     policy = policy_for(recipe, own, frames)
     asked = {
         "recipe": recipe.name,
@@ -85,7 +86,7 @@ def warm_up_stage(
                 run.append(LOG, row)
                 on_progress(f"learning to see, loss {row['loss']:.3f}", row["step"], row["of"])
 
-            checkpoint = loaded or load_weights(model, device=device, training=True)
+            checkpoint = load_weights(model, device=device, training=True)
             rejected = warm_up_vision(
                 checkpoint,
                 samples,
@@ -101,15 +102,6 @@ def warm_up_stage(
             _write(checkpoint, policy, run, out, asked, left_out)
         shutil.rmtree(unfinished)
     return _result(out, len(samples) + len(problems))
-
-
-def _start(model: str, device: str | None) -> tuple[str, FramePolicy | None, Checkpoint | None]:
-    """Identity and frame policy; and the checkpoint where it had to be fetched to know them."""
-    source = resolve(model)
-    if isinstance(source, Path):
-        return *described(source), None
-    fetched = load_weights(model, device=device, training=True)
-    return fetched.identity, fetched.policy, fetched
 
 
 def _digest(

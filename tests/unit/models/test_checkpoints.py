@@ -144,7 +144,7 @@ DAMAGES: list[tuple[Callable[[Path], Any], str]] = [
         )(folder),
         "weights cannot be loaded",
     ),
-    (written("config.json", b"{"), "neither a checkpoint folder"),
+    (written("config.json", b"{"), "not a checkpoint folder"),
     (drop_a_weight, "1 weights are missing, such as model.language_model.layers.1.mlp"),
     (cut_a_weight, "layers.1.mlp.*has shape .*config.json says"),
     (
