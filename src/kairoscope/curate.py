@@ -4,8 +4,10 @@ Validate, filter, balance, split by group. Every step works on samples sorted by
 hash of seed and name: the order of files changes nothing, and a new clip moves no other one.
 """
 
+import os
 from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from hashlib import file_digest
 from pathlib import Path
@@ -80,7 +82,7 @@ def curate(
             Nothing is ever repeated to fill a scenario up.
         holdout: share of the groups that is held out, 0 to below 1; see `split_by_group`.
         seed: of the choice of held-out groups and of capped samples.
-        on_clip: told the id of each sample before its clip is opened.
+        on_clip: told the id of each sample once its clip has been looked at.
 
     Raises:
         UserError: ids are not unique, or a number is out of its range.
@@ -90,14 +92,14 @@ def curate(
     facts: dict[str, ClipFacts] = {}
     hashes: dict[str, str] = {}
     valid: list[AnySample] = []
-    for sample in sorted(samples, key=lambda sample: sample.id):
+    ordered = sorted(samples, key=lambda sample: sample.id)
+    for sample, found in zip(ordered, _opened(ordered, check_clip), strict=True):
         if on_clip:
             on_clip(sample.id)
-        try:
-            clip, digest = check_clip(sample.video), hash_clip(sample.video)
-        except UnreadableClip as error:
-            drops.append(_drop(sample, ("unreadable clip", str(error))))
+        if isinstance(found, UnreadableClip):
+            drops.append(_drop(sample, ("unreadable clip", str(found))))
             continue
+        clip, digest = found
         fault = _fault(sample, clip, check_label)
         if fault is None and count_tokens and max_tokens is not None:
             fault = _length_fault(count_tokens(sample, clip), max_tokens)
@@ -120,6 +122,24 @@ def curate(
         facts={key: facts[key] for key in facts if key in ids},
         hashes={key: hashes[key] for key in hashes if key in ids},
     )
+
+
+def _opened(
+    samples: Sequence[AnySample], check_clip: Callable[[Path], ClipFacts]
+) -> Iterator[tuple[ClipFacts, str] | UnreadableClip]:
+    """What is in each sample's clip and the hash of its bytes, in order, several at a time."""
+
+    def look(sample: AnySample) -> tuple[ClipFacts, str] | UnreadableClip:
+        try:
+            return check_clip(sample.video), hash_clip(sample.video)
+        except UnreadableClip as error:
+            return error
+
+    pool = ThreadPoolExecutor(os.cpu_count() or 2)
+    try:
+        yield from pool.map(look, samples)
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def hash_clip(video: Path) -> str:

@@ -2,7 +2,7 @@
 
 import hashlib
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,8 @@ from kairoscope.recipes.stages import Frames, Progress, asked_with, policy_for
 from kairoscope.runs import Run
 from kairoscope.settings import changed
 from kairoscope.storage import canonical_json, plain
-from kairoscope.train.clips import Rejected
+from kairoscope.train.survey import Rejected
+from kairoscope.train.schedule import num_steps, warmup_advice
 from kairoscope.train.sft import SFTResult, sft
 from kairoscope.train.tensorboard import ScalarBoard
 
@@ -106,6 +107,7 @@ def train_stage(
     on_progress: Progress,
     prompt: Path | None = None,
     curation: Mapping[str, Any] | None = None,
+    on_advice: Callable[[str], None] | None = None,
 ) -> SFTResult:
     """Fine-tune `model` in the run folder `out`; goes on where it stopped, or is done already.
 
@@ -122,6 +124,7 @@ def train_stage(
         on_progress: bars.
         prompt: a file with other words than the recipe's.
         curation: kept in the run as `curation.json`.
+        on_advice: told what is allowed and yet hardly meant, before the first step.
 
     Raises:
         UserError: nothing to train on, groups on both sides, another run's folder.
@@ -154,6 +157,9 @@ def train_stage(
         finished = run.read_json("result.json")
         if finished is not None:
             return _result(out, finished)
+        advice = warmup_advice(config, num_steps(config, len(train)))
+        if advice and on_advice:
+            on_advice(advice)
 
         def log(row: dict[str, Any]) -> None:
             run.append("train", row)

@@ -1,14 +1,15 @@
-"""The clips of a training run: decoded once, checked before the first step, kept as bytes."""
+"""The clips of a training run: decoded once, kept as bytes."""
 
 import os
 import threading
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from kairoscope.core import FramePolicy, Sample, UnreadableClip
+import torch
+
+from kairoscope.core import FramePolicy, Sample
 from kairoscope.data.tracks import HandTrack
 from kairoscope.train.examples import Clip
 from kairoscope.video.frames import load_frames
@@ -16,14 +17,6 @@ from kairoscope.video.sampling import PatchGeometry
 
 DENSITY = 3
 """With augmentation, frames are kept this many times more densely than the policy samples."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rejected:
-    """A sample that cannot be trained on, and why."""
-
-    sample_id: str
-    reason: str
 
 
 def available_bytes() -> int:
@@ -87,57 +80,32 @@ class ClipStore:
         kept = self._clips.get(sample.id)
         if kept is not None:
             return kept
+        clip = self.decode(sample)
+        self.keep(sample, clip)
+        return clip
+
+    def decode(self, sample: Sample[Any, Any]) -> Clip:
+        """Pictures of a sample's clip, read from its file. Raises UnreadableClip."""
         frames = load_frames(sample.video, self.policy, self.geometry)
-        track = self.tracks.get(sample.id)
-        clip = Clip(
-            pictures_THWC=frames.pixels_THWC,
-            times_s=frames.times_s,
-            hand=track and track.at(frames.times_s),
-        )
+        return self.received(sample, frames.pixels_THWC.numpy(), frames.times_s)
+
+    def keep(self, sample: Sample[Any, Any], clip: Clip) -> None:
+        """Hold a decoded clip in memory if there is room for it."""
         size = clip.pictures_THWC.numel()
         with self._lock:
             if sample.id not in self._clips and self._bytes + size <= self.limit_bytes:
                 self._clips[sample.id] = clip
                 self._bytes += size
-        return clip
 
-    def check(
-        self,
-        samples: Sequence[Sample[Any, Any]],
-        examine: Callable[[Sample[Any, Any], Clip], str | None],
-        on_progress: Callable[[int, int], None] | None = None,
-    ) -> tuple[list[Sample[Any, Any]], list[Rejected]]:
-        """Decode every clip once and look at it.
+    def received(
+        self, sample: Sample[Any, Any], pictures_THWC: Any, times_s: tuple[float, ...]
+    ) -> Clip:
+        """A clip that another process has decoded."""
+        track = self.tracks.get(sample.id)
+        pictures = torch.from_numpy(pictures_THWC)
+        return Clip(pictures_THWC=pictures, times_s=times_s, hand=track and track.at(times_s))
 
-        Args:
-            samples: what shall be trained on.
-            examine: a reason to reject the sample, or None.
-            on_progress: called with (done, all).
-
-        Returns:
-            The good samples in their order, and the others with reasons.
-        """
-
-        def look(sample: Sample[Any, Any]) -> str | None:
-            try:
-                return examine(sample, self.get(sample))
-            except UnreadableClip as error:
-                return str(error)
-
-        good: list[Sample[Any, Any]] = []
-        bad: list[Rejected] = []
-        pool = ThreadPoolExecutor(max(2, (os.cpu_count() or 2) - 1))
-        try:
-            for done, (sample, reason) in enumerate(
-                zip(samples, pool.map(look, samples), strict=True), 1
-            ):
-                if reason is None:
-                    good.append(sample)
-                else:
-                    bad.append(Rejected(sample_id=sample.id, reason=reason))
-                if on_progress is not None:
-                    on_progress(done, len(samples))
-        finally:
-            # After Ctrl-C nobody wants the clips that wait.
-            pool.shutdown(cancel_futures=True)
-        return good, bad
+    @property
+    def full(self) -> bool:
+        """Whether a clip as large as those in memory has no room any more."""
+        return self._bytes + self._bytes // max(1, len(self._clips)) > self.limit_bytes

@@ -13,12 +13,13 @@ from kairoscope.core import FramePolicy, Sample, Task, UserError
 from kairoscope.data.tracks import HandTrack
 from kairoscope.models.checkpoint import Checkpoint
 from kairoscope.train.check import check_config, why_unfit
-from kairoscope.train.clips import ClipStore, Rejected
+from kairoscope.train.clips import ClipStore
 from kairoscope.train.feed import Feed, ahead
 from kairoscope.train.held_out import held_out_score
 from kairoscope.train.optimise import optimise
 from kairoscope.train.schedule import learning_rate, num_steps
 from kairoscope.train.state import TrainState, load_latest, save_best, save_state
+from kairoscope.train.survey import Rejected, survey
 from kairoscope.train.trainable import Trained, prepare
 
 Log = Callable[[dict[str, Any]], None]
@@ -76,7 +77,7 @@ def sft(
         policy, encoder.geometry, dense=config.augment, limit_bytes=limit, tracks=tracks
     )
     unfit = partial(why_unfit, encoder, task, policy, config)
-    samples, rejected = store.check(train, unfit, on_check)
+    samples, rejected = survey(store, train, unfit, on_check)
     log({"kind": "check", "kept": len(samples), "rejected": [asdict(r) for r in rejected]})
     if not samples:
         first = f", such as {rejected[0].sample_id}: {rejected[0].reason}" if rejected else ""

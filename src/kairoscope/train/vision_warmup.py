@@ -21,11 +21,12 @@ from kairoscope.core import FramePolicy, Sample, UserError
 from kairoscope.data.tracks import HandTrack
 from kairoscope.models.checkpoint import Checkpoint
 from kairoscope.train.check import check_config
-from kairoscope.train.clips import ClipStore, Rejected
+from kairoscope.train.clips import ClipStore
 from kairoscope.train.dense import HOLDING, hand_cells
 from kairoscope.train.examples import Clip, relit
 from kairoscope.train.schedule import learning_rate
 from kairoscope.train.state import TrainState, load_latest, save_state
+from kairoscope.train.survey import Rejected, survey
 from kairoscope.train.trainable import Trained
 from kairoscope.video.frames import stamped
 from kairoscope.video.patches import to_patches
@@ -79,7 +80,9 @@ def warm_up_vision(
     """
     check_config(config)
     store = ClipStore(policy, checkpoint.encoder.geometry, dense=True, tracks=tracks)
-    known, unread = store.check([s for s in samples if s.id in tracks], lambda *_: None, on_decode)
+    known, unread = survey(
+        store, [s for s in samples if s.id in tracks], lambda *_: None, on_decode
+    )
     if not known:
         first = f", such as {unread[0].reason}" if unread else ""
         raise UserError(f"none of the clips has a row in tracks.jsonl to learn from{first}")
