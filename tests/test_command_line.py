@@ -223,6 +223,24 @@ def test_a_fault_of_ours_shows_no_traceback(tmp_path: Path) -> None:
     assert "in broken" in kept.read_text()
 
 
+def test_a_warm_up_of_most_of_the_run_is_warned_of(
+    program: Program, world: Path, tmp_path: Path
+) -> None:
+    for name in ("data", "model"):
+        (tmp_path / name).symlink_to(world / name)
+    few = ("--set=max_steps=2", "--set=batch_size=2")
+    for args in (SFT, ("warm-up-vision", "seeing", *SFT[2:-1])):
+        quiet = program.run(*args, *few, cwd=tmp_path)
+        assert quiet.code == 0, quiet.said
+        assert "warning" not in quiet.err
+        other = [arg.replace("=out", "=out2").replace("seeing", "seeing2") for arg in args]
+        loud = program.run(*other, *few, "--set=warmup_steps=2", cwd=tmp_path)
+        assert loud.code == 0, loud.said
+        assert "warning: warmup_steps is 2 and the run has 2 steps" in loud.err
+    plan = ("run", "subtask-times", *SFT[2:], *few, "--set=warmup_steps=2", "--dry-run")
+    assert "warmup_steps is 2" in program.run(*plan, cwd=tmp_path).out
+
+
 def test_rows_that_cannot_be_used_are_counted(
     program: Program, world: Path, tmp_path: Path
 ) -> None:

@@ -29,7 +29,8 @@ class SFTConfig:
     learning_rate: float = 2e-5
     min_learning_rate_ratio: float = 0.1
     schedule: Literal["cosine", "constant"] = "cosine"
-    warmup_steps: int = 20
+    warmup_steps: int | None = None
+    """Steps of the linear warm-up; None: 20, or a tenth of the steps where that is less."""
     weight_decay: float = 0.01
     betas: tuple[float, float] = (0.9, 0.999)
     epsilon: float = 1e-8

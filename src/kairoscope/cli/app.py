@@ -60,6 +60,11 @@ def note(label: str, text: str = "") -> None:
     err.print(words, soft_wrap=True)
 
 
+def advise(text: str) -> None:
+    """Something that is allowed and yet hardly meant."""
+    note("warning: ", text)
+
+
 def complain(message: str) -> None:
     """Why a command could not do what it was asked for."""
     words = Text("error: ", "bold red").append(_visible(message), "not bold default")

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from kairoscope.cli.app import command, counted, note, say
+from kairoscope.cli.app import advise, command, counted, note, say
 from kairoscope.cli.options import (
     ConfigOption,
     DataOption,
@@ -129,6 +129,7 @@ def sft(
             on_progress=progress,
             prompt=prompt,
             curation=curation.manifest(),
+            on_advice=advise,
         )
     left_out = [f"{drop.sample_id}: {drop.reason}: {drop.detail}" for drop in curation.drops]
     left_out += [f"{one.sample_id}: {one.reason}" for one in result.rejected]
@@ -180,6 +181,7 @@ def warm_up_vision(
             frames={**tables["frames"], **assignments(frames or [], "--frames")},
             device=device,
             on_progress=progress,
+            on_advice=advise,
         )
     list_left_out(result.left_out, folder / "left_out.json")
     clips = counted(result.num_clips, "clip")

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from kairoscope.cli.app import command, say, show
+from kairoscope.cli.app import advise, command, say, show
 from kairoscope.cli.options import (
     ConfigOption,
     DeviceOption,
@@ -93,6 +93,7 @@ def run(
             device=device,
             on_progress=progress,
             prompt=prompt,
+            on_advice=advise,
         )
         if not dry_run:
             page = run_recipe(pipeline, wanted)

@@ -28,7 +28,7 @@ from kairoscope.report.analysis import write_analysis
 from kairoscope.report.recipe_document import write_recipe_document
 from kairoscope.runs import Run
 from kairoscope.storage import plain
-from kairoscope.train.schedule import num_steps
+from kairoscope.train.schedule import num_steps, warmup_advice
 
 AnySample = Sample[Any, Any]
 STAGES = ("benchmark", "zero-shot", "analysis", "curation", "sft", "re-evaluation", "report")
@@ -62,6 +62,8 @@ class Pipeline:
     device: str | None
     on_progress: Progress
     prompt: Path | None = None
+    on_advice: Callable[[str], None] | None = None
+    """Told what is allowed and yet hardly meant."""
 
     def config(self) -> dict[str, Any]:
         """What makes two runs of the recipe the same one."""
@@ -148,6 +150,8 @@ def plan(pipeline: Pipeline, stages: Sequence[str]) -> list[tuple[str, str]]:
         *([("", f"{problems} label rows cannot be used")] if problems else []),
         ("training", f"{steps} or so optimiser steps, {pipeline.sft.batch_size} clips each"),
     ]
+    advice = warmup_advice(pipeline.sft, steps)
+    rows += [("advice", advice)] if advice else []
     for stage in STAGES:
         done = (pipeline.out / MADE_BY[stage]).exists()
         state = "there already" if done else "to do"
@@ -268,4 +272,5 @@ def _train(pipeline: Pipeline, splits: Splits, run: Run) -> None:
         device=pipeline.device,
         on_progress=pipeline.on_progress,
         prompt=pipeline.prompt,
+        on_advice=pipeline.on_advice,
     )

@@ -8,7 +8,7 @@ import hashlib
 import json
 import shutil
 from array import array
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
@@ -25,8 +25,9 @@ from kairoscope.recipes.stages import AnySample, Frames, Progress, load_data, po
 from kairoscope.run_folders import differing
 from kairoscope.runs import Run
 from kairoscope.storage import append_lines, plain, read_json, read_lines, storage_error
+from kairoscope.train.schedule import warmup_advice
 from kairoscope.train.state import written_whole
-from kairoscope.train.vision_warmup import warm_up_vision
+from kairoscope.train.vision_warmup import DEFAULT_STEPS, warm_up_vision
 
 LOG = "warm_up"
 
@@ -52,6 +53,7 @@ def warm_up_stage(
     frames: Frames,
     device: str | None,
     on_progress: Progress,
+    on_advice: Callable[[str], None] | None = None,
 ) -> WarmUp:
     """Let a vision tower learn to see the hand, from the tracks beside the labels of `data`.
 
@@ -81,6 +83,9 @@ def warm_up_stage(
         shutil.rmtree(unfinished, ignore_errors=True)
     else:
         with Run.open(unfinished, kind=LOG, config=asked) as run:
+            advice = warmup_advice(config, config.max_steps or DEFAULT_STEPS)
+            if advice and on_advice:
+                on_advice(advice)
 
             def log(row: dict[str, Any]) -> None:
                 run.append(LOG, row)

@@ -19,7 +19,7 @@ def check_config(config: SFTConfig) -> None:
         ("max_steps", config.max_steps is None or config.max_steps >= 1, "none, 1 or more"),
         ("learning_rate", 0 < config.learning_rate < math.inf, "above 0"),
         ("min_learning_rate_ratio", 0 <= config.min_learning_rate_ratio <= 1, "0 to 1"),
-        ("warmup_steps", config.warmup_steps >= 0, "0 or more"),
+        ("warmup_steps", (config.warmup_steps or 0) >= 0, "none, 0 or more"),
         ("weight_decay", 0 <= config.weight_decay < math.inf, "0 or more"),
         ("betas", all(0 <= beta < 1 for beta in config.betas), "two numbers from 0 to below 1"),
         ("epsilon", 0 < config.epsilon < math.inf, "above 0"),

@@ -6,17 +6,39 @@ from functools import lru_cache
 
 from kairoscope.config import SFTConfig
 
+MOST_WARMUP_STEPS = 20
+"""Unless the user asks for more."""
+
 
 def learning_rate(config: SFTConfig, step: int, num_steps: int) -> float:
     """Learning rate of optimiser step `step` (0 to num_steps - 1): linear warm-up, then the schedule."""
-    if step < config.warmup_steps:
-        return config.learning_rate * (step + 1) / (config.warmup_steps + 1)
+    warmup = warmup_steps(config, num_steps)
+    if step < warmup:
+        return config.learning_rate * (step + 1) / (warmup + 1)
     if config.schedule == "constant":
         return config.learning_rate
-    span = max(1, num_steps - config.warmup_steps)
-    progress = min(1.0, (step - config.warmup_steps) / span)
+    progress = min(1.0, (step - warmup) / max(1, num_steps - warmup))
     floor = config.min_learning_rate_ratio
     return config.learning_rate * (floor + (1 - floor) * 0.5 * (1 + math.cos(math.pi * progress)))
+
+
+def warmup_steps(config: SFTConfig, num_steps: int) -> int:
+    """Steps of the warm-up in a run of `num_steps`: the user's own number, or at most a tenth."""
+    if config.warmup_steps is not None:
+        return config.warmup_steps
+    return min(MOST_WARMUP_STEPS, num_steps // 10)
+
+
+def warmup_advice(config: SFTConfig, num_steps: int) -> str | None:
+    """What to say about a warm-up that takes more than half of the run; None where it does not."""
+    warmup = warmup_steps(config, num_steps)
+    if warmup <= num_steps / 2:
+        return None
+    return (
+        f"warmup_steps is {warmup} and the run has {num_steps} steps: for most of it the learning "
+        f"rate has not reached {config.learning_rate:g}; leave warmup_steps out, or at most "
+        f"{num_steps // 10}"
+    )
 
 
 def num_steps(config: SFTConfig, num_samples: int) -> int:

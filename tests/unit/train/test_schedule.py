@@ -8,7 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kairoscope.config import SFTConfig
-from kairoscope.train.schedule import batch_indices, learning_rate, num_steps
+from kairoscope.train.schedule import (
+    batch_indices,
+    learning_rate,
+    num_steps,
+    warmup_advice,
+    warmup_steps,
+)
 
 
 @given(st.integers(0, 30), st.integers(1, 200), st.floats(0, 1))
@@ -26,6 +32,26 @@ def test_cosine_in_closed_form(warmup: int, steps: int, floor: float) -> None:
     assert all(0 < rate <= 3e-4 * (1 + 1e-9) for rate in rates[: steps - 1])
     after = rates[warmup:]
     assert after == sorted(after, reverse=True)
+
+
+@given(st.integers(1, 1000))
+def test_without_a_number_of_its_own_the_warm_up_is_a_tenth_at_most(steps: int) -> None:
+    config = SFTConfig()
+    warmup = warmup_steps(config, steps)
+    assert warmup == min(20, steps // 10)
+    rates = [learning_rate(config, step, steps) for step in range(steps)]
+    assert rates.index(max(rates)) == warmup
+    assert warmup_advice(config, steps) is None
+    assert warmup_steps(replace(config, warmup_steps=77), steps) == 77
+
+
+def test_a_warm_up_of_most_of_the_run_is_advised_against() -> None:
+    config = SFTConfig(warmup_steps=15)
+    assert warmup_advice(config, 30) is None
+    advice = warmup_advice(config, 29)
+    assert advice is not None
+    assert advice.startswith("warmup_steps is 15 and the run has 29 steps")
+    assert advice.endswith("leave warmup_steps out, or at most 2")
 
 
 def test_constant_stays_after_the_warm_up() -> None:
