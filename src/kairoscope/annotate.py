@@ -108,7 +108,8 @@ def annotate(
     )
     for name, answer in model.answer(requests, Sampling(), decoding):
         medians = decoding == "posterior"
-        run.append("clips", clip_row(task, query, name, paths[name], answer, medians=medians))
+        row = clip_row(task, query, name, paths[name], answer, medians=medians)
+        run.append("clips", {**row, "video": run.path_to(paths[name])})
         finished += 1
         if on_progress is not None:
             on_progress(finished, len(clips))
@@ -131,7 +132,7 @@ def clip_row(
     medians: bool = True,
 ) -> dict[str, Any]:
     """What is kept of one clip; `medians` of the distributions take the place of what is written."""
-    row: dict[str, Any] = {"clip": name, "video": str(path), "events": [], "problem": None}
+    row: dict[str, Any] = {"clip": name, "events": [], "problem": None}
     row["file"] = file_state(path)
     if isinstance(answer, Failed):
         return row | {"problem": answer.reason}

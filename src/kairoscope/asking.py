@@ -8,8 +8,6 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from os.path import relpath
-from pathlib import Path
 from typing import Any
 
 from kairoscope.config import EvalConfig
@@ -126,7 +124,7 @@ def _record(
     unparsed = value.reason if isinstance(value, Unparsed) else None
     record = Record(
         sample_id=sample.id,
-        video=_from_run(question.clip.video, job.run),
+        video=job.run.path_to(question.clip.video),
         group=sample.group,
         scenario=sample.scenario,
         trial=trial,
@@ -167,9 +165,3 @@ def _duration_s(times_s: Sequence[float]) -> float:
     """Length of a clip from its sampled frames: the last one is shown for a step, too."""
     step_s = (times_s[-1] - times_s[0]) / (len(times_s) - 1) if len(times_s) > 1 else 0.0
     return times_s[-1] + step_s
-
-
-def _from_run(video: Path, run: Run) -> str:
-    """Path of a clip as seen from the run folder, so that both can be moved together."""
-    absolute = video.parent.resolve() / video.name
-    return Path(relpath(absolute, run.path.resolve())).as_posix()

@@ -12,6 +12,7 @@ import contextlib
 import dataclasses
 import os
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from os.path import relpath
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -107,6 +108,14 @@ class Run:
     def file(self, name: str) -> Path:
         """Path of a record file: `records` -> `records.jsonl`."""
         return self.path / f"{name}.jsonl"
+
+    def path_to(self, file: Path) -> str:
+        """A file as seen from the run's folder, so that both can be moved together.
+
+        Whatever the working directory is, and through links to folders; a link to the file stays one.
+        """
+        absolute = file.parent.resolve() / file.name
+        return Path(relpath(absolute, self.path.resolve())).as_posix()
 
     def append(self, name: str, row: Any) -> None:
         """Add one row. On disk for good when this returns, short of a power cut."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from os.path import relpath
 from pathlib import Path
 from typing import Any
 
@@ -95,8 +96,8 @@ def annotate_stage(
 ) -> Tally:
     """Find the events of a task file in clips; writes boundaries and a page to `out`.
 
-    `source` is where the clips come from: part of the run's identity, because clips are known in
-    it by their names alone.
+    `source` is where the clips come from, as seen from `out`: part of the run's identity, because
+    clips are known in it by their names alone.
     """
     policy = policy_for(recipe, model.policy, frames)
     asked, words = asked_with(recipe, prompt)
@@ -104,7 +105,7 @@ def annotate_stage(
         "model": model.name,
         "model_identity": model.identity,
         "task": plain(task),
-        "source": str(source.resolve()),
+        "source": relpath(source.resolve(), out.resolve()),
         "frames": plain(policy),
         "decoding": decoding,
     }

@@ -1,15 +1,22 @@
 """The page of `kairoscope annotate`: every clip with its events, the doubtful ones first."""
 
-import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import fmean
 from typing import Any
-from urllib.parse import quote
 
 from kairoscope.report.boundaries import likely_boundaries
-from kairoscope.report.clips import Cell, ClipView, Lane, Order, Tag, clip_payload
+from kairoscope.report.clips import (
+    Cell,
+    ClipView,
+    Lane,
+    Order,
+    Tag,
+    absolute_url,
+    clip_payload,
+    relative_url,
+)
 from kairoscope.report.page import embedded_json, render_page, svg, value
 from kairoscope.report.plots import Bar, bars
 from kairoscope.runs import Run
@@ -51,7 +58,8 @@ class AnnotatedClip:
     """One clip with what was found in it, or why nothing was."""
 
     id: str
-    video: Path
+    video: str
+    """Its path, as seen from the run's folder."""
     duration_s: float
     events: Sequence[AnnotatedEvent] = ()
     posteriors: Sequence[Mapping[str, Any]] = ()
@@ -74,7 +82,7 @@ def annotated_clips(run: Run) -> Iterator[AnnotatedClip]:
     for row in run.rows("clips", ("clip",)):
         yield AnnotatedClip(
             id=row["clip"],
-            video=Path(row["video"]),
+            video=row["video"],
             duration_s=row.get("duration_s", 0.0),
             events=[
                 AnnotatedEvent(
@@ -100,7 +108,8 @@ def write_annotation_page(
     """Write `annotations.html` into the folder of an annotation run and return its path.
 
     `about` holds facts for the page's head, such as ("model", "builtin"). Clips are linked
-    relative to the folder; a relative `video` in the run is one of the working directory.
+    relative to the folder, so that the page holds when both are moved together; where it has been
+    moved alone, it looks for them at the place that they had when it was written.
     """
     page = folder / PAGE
     clips = annotated_clips(Run.read(folder))
@@ -145,12 +154,12 @@ def _view(clip: AnnotatedClip, folder: Path) -> ClipView:
     ]
     if peaks:
         lanes.append(Lane(name="likely ends", kind="spread", peaks=peaks))
-    video = os.path.relpath(clip.video.absolute(), folder.resolve())
     return ClipView(
         id=clip.id,
         scenario=clip.scenario,
         where=clip.scenario,
-        video=None if clip.problem else quote(os.fsencode(video)),
+        video=None if clip.problem else relative_url(clip.video, folder, folder),
+        elsewhere=None if clip.problem else absolute_url(clip.video, folder),
         duration_s=max([clip.duration_s, *(e.end_s for e in clip.events)]),
         events=[event.name for event in clip.events],
         lanes=lanes,

@@ -43,6 +43,8 @@ class ClipView:
     scenario: str
     video: str | None
     """Relative URL."""
+    elsewhere: str | None = None
+    """Another URL, to be tried where there is nothing at `video`."""
     duration_s: float
     events: Sequence[str]
     lanes: Sequence[Lane] = ()
@@ -90,6 +92,7 @@ def _clip(clip: ClipView, place: int) -> dict[str, Any]:
         "scenario": clip.scenario,
         "where": printable(clip.where),
         "video": clip.video,
+        **({"elsewhere": clip.elsewhere} if clip.elsewhere else {}),
         "duration_s": max(clip.duration_s, 0.01),
         "events": [printable(name) for name in clip.events],
         "lanes": [_lane(lane) for lane in clip.lanes],
@@ -118,5 +121,14 @@ def relative_url(video: str, run_folder: Path, page_folder: Path) -> str:
 
     Relative, so that it holds when page and clips are moved together.
     """
-    absolute = os.path.normpath(run_folder.resolve() / video)
+    absolute = _absolute(video, run_folder)
     return quote(os.fsencode(os.path.relpath(absolute, page_folder.resolve())))
+
+
+def absolute_url(video: str, run_folder: Path) -> str:
+    """URL of the place where a clip, named as seen from its run's folder, is now."""
+    return _absolute(video, run_folder).as_uri()
+
+
+def _absolute(video: str, run_folder: Path) -> Path:
+    return Path(os.path.normpath(run_folder.resolve() / video))

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 import pytest
 from html_checks import check_page, clips_of, linked_files
@@ -18,7 +20,7 @@ def clip_row(folder: Path, name: str, confidence: float | None, flags: list[str]
     times = ["0.00", "1.00", "2.00"]
     return {
         "clip": name,
-        "video": str(folder / name),
+        "video": f"../{folder.name}/{name}",
         "problem": None,
         "text": "<answer></answer>",
         "duration_s": 4.0,
@@ -60,6 +62,24 @@ def test_everything_found_is_on_the_page(annotation: Path) -> None:
     assert clips["bad.mp4"]["notes"] == ["<b>no frames</b>"]
     assert clips["bad.mp4"]["video"] is None
     links = linked_files(file, page)
+    assert len(links) == 4
+    assert all(link.is_file() for link in links)
+
+
+def test_moved_with_its_clips_or_alone_it_finds_them(annotation: Path, tmp_path: Path) -> None:
+    file = write_annotation_page(annotation, title="t")
+    page = check_page(file.read_text("utf-8"))
+    urls = [clip["elsewhere"] for clip in clips_of(page)["clips"] if clip["video"]]
+    assert all(Path(url2pathname(urlsplit(url).path)).is_file() for url in urls)
+    assert all(url.startswith("file:///") for url in urls)
+    other = tmp_path / "some where" / "else"
+    other.mkdir(parents=True)
+    (tmp_path / "clips & more").rename(other / "clips & more")
+    annotation.rename(other / "out")
+    moved = other / "out" / file.name
+    assert all(link.is_file() for link in linked_files(moved, page))
+    again = write_annotation_page(other / "out", title="t")
+    links = linked_files(again, check_page(again.read_text("utf-8")))
     assert len(links) == 4
     assert all(link.is_file() for link in links)
 

@@ -20,6 +20,7 @@
     return node;
   };
   const seconds = (t) => `${t.toFixed(2)} s`;
+  const readable = (url) => { try { return decodeURIComponent(url); } catch { return url; } };
 
   function select() {
     const words = controls.search.value.trim().toLowerCase().split(/\s+/).filter(Boolean);
@@ -101,8 +102,12 @@
     video.preload = "none";
     video.src = clip.video;
     video.addEventListener("error", () => {
-      const hint = make("div", "no-video", "The clip is not where it was, or this browser cannot play it.");
-      video.replaceWith(hint);
+      if (clip.elsewhere && video.getAttribute("src") !== clip.elsewhere) {
+        video.src = clip.elsewhere;
+        return;
+      }
+      const words = `No clip at ${readable(clip.video)} as seen from this page, or none that this browser can play.`;
+      video.replaceWith(make("div", "no-video", words));
     });
     place.append(video);
     firstPictures.observe(video);
