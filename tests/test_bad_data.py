@@ -140,7 +140,9 @@ def labelled(world: Path, tmp_path: Path) -> Path:
     rows = read_rows(world / "data" / "labels.jsonl")
     past = {**rows[7], "events": [{"name": EVENTS[0], "end_s": 99.0}]}
     del past["duration_s"]  # only the clip itself tells
-    write_rows(place / "bad", [*rows[:3], past, *bad_labels([rows[0], *rows[3:7]]).values()])
+    shutil.copy(world / "data" / "g.mp4", place / "bad" / "i.mp4")
+    other = {**rows[6], "video": "i.mp4", "group": "i", "duration_s": 500.0}
+    write_rows(place / "bad", [*rows[:3], past, other, *bad_labels([rows[0], *rows[3:7]]).values()])
     return place
 
 
@@ -151,12 +153,18 @@ def test_bad_labels_are_listed_by_evaluate(program: Program, labelled: Path) -> 
     assert is_clean(ended)
     problems = read_json(labelled / "out" / "problems.json")
     kinds = sorted(problem["kind"] for problem in problems)
-    assert kinds == ["label past the end", *["label row"] * 7, "unreadable clip"]
-    assert "9 problems" in ended.err
+    assert kinds == [
+        "label past the end",
+        *["label row"] * 7,
+        "unreadable clip",
+        "wrong duration",
+    ]
+    assert "10 problems" in ended.err
     metrics = read_json(labelled / "out" / "metrics.json")
     assert metrics["n_clips"] == 4  # three good ones, and the one that is not there
     assert metrics["answered"] == 0.75
-    assert read_rows(labelled / "out" / "unscored.jsonl")[0]["sample_id"] == "h.mp4"
+    unscored = read_rows(labelled / "out" / "unscored.jsonl")
+    assert [row["sample_id"] for row in unscored] == ["h.mp4", "i.mp4"]
 
 
 def test_good_labels_are_scored_as_if_alone(program: Program, labelled: Path) -> None:
@@ -183,6 +191,7 @@ def test_bad_labels_are_listed_by_sft(program: Program, labelled: Path) -> None:
     assert ended.code == 0, ended.said
     assert is_clean(ended)
     manifest = read_json(labelled / "out" / "curation.json")
-    assert manifest["n_in"] == 12
-    assert manifest["dropped"] == {"bad label": 7, "outside the clip": 1, "unreadable clip": 1}
-    assert ended.err.count("left out: ") == 9
+    assert manifest["n_in"] == 13
+    once = ("outside the clip", "unreadable clip", "wrong duration")
+    assert manifest["dropped"] == {"bad label": 7, **dict.fromkeys(once, 1)}
+    assert ended.err.count("left out: ") == 10

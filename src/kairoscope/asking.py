@@ -23,7 +23,7 @@ from kairoscope.core import (
     Task,
     Unparsed,
 )
-from kairoscope.events import past_end
+from kairoscope.events import past_end, wrong_duration
 from kairoscope.problems import LABEL_FAULT
 from kairoscope.records import record_to_json
 from kairoscope.runs import Run
@@ -120,7 +120,7 @@ def _record(
     sample = question.sample
     times_s = completion.frame_times_s if completion else ()
     if sample.duration_s is None and question.clip is sample and times_s:
-        sample = replace(sample, duration_s=_duration_s(times_s))
+        sample = replace(sample, duration_s=times_s[-1] + _step_s(times_s))
     unparsed = value.reason if isinstance(value, Unparsed) else None
     record = Record(
         sample_id=sample.id,
@@ -157,11 +157,14 @@ def _extra(question: Question, times_s: Sequence[float]) -> dict[str, Any]:
         return {"asked_about": question.clip.id}
     if not times_s:
         return {FILE: file_state(question.clip.video)}
-    fault = past_end(question.sample.gold, _duration_s(times_s))
-    return {} if fault is None else {LABEL_FAULT: fault}
+    duration_s, step_s = times_s[-1] + _step_s(times_s), _step_s(times_s)
+    other = wrong_duration(question.sample.duration_s, duration_s, slack_s=step_s)
+    late = past_end(question.sample.gold, duration_s)
+    if other or late:
+        return {LABEL_FAULT: ["wrong duration", other] if other else ["label past the end", late]}
+    return {}
 
 
-def _duration_s(times_s: Sequence[float]) -> float:
-    """Length of a clip from its sampled frames: the last one is shown for a step, too."""
-    step_s = (times_s[-1] - times_s[0]) / (len(times_s) - 1) if len(times_s) > 1 else 0.0
-    return times_s[-1] + step_s
+def _step_s(times_s: Sequence[float]) -> float:
+    """Mean distance of a clip's sampled frames; the last one is shown for a step, too."""
+    return (times_s[-1] - times_s[0]) / (len(times_s) - 1) if len(times_s) > 1 else 0.0

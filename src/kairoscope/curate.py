@@ -17,15 +17,12 @@ from kairoscope.core import Sample, UnreadableClip, UserError
 from kairoscope.curation import AnySample, ClipFacts, Curation, Drop, Reason
 from kairoscope.data.rows import Problem
 from kairoscope.data.split import draw, split_by_group
-from kairoscope.events import Events, starts_s
+from kairoscope.events import Events, starts_s, wrong_duration
 
 Fault = tuple[Reason, str]
 
 ROUNDING_S = 0.05
 """Labels written to 0.1 s may point half a step past the last frame."""
-DURATION_TOLERANCE_S = 0.25
-DURATION_TOLERANCE = 0.02
-"""Share of the duration: containers count audio, or leave the last frame out."""
 
 
 def decoded(video: Path) -> ClipFacts:
@@ -172,14 +169,8 @@ def _fault(
 ) -> Fault | None:
     if sample.gold is None:
         return "no answer", "it has no gold answer"
-    tolerance_s = max(DURATION_TOLERANCE_S, DURATION_TOLERANCE * clip.duration_s)
-    stated_s = sample.duration_s
-    if stated_s is not None and abs(stated_s - clip.duration_s) > tolerance_s:
-        return (
-            "wrong duration",
-            f"labels say {stated_s:g} s, the clip lasts {clip.duration_s:.3f} s",
-        )
-    return check_label(sample, clip)
+    other = wrong_duration(sample.duration_s, clip.duration_s)
+    return ("wrong duration", other) if other else check_label(sample, clip)
 
 
 def _length_fault(num_tokens: int, max_tokens: int) -> Fault | None:

@@ -1,7 +1,7 @@
 """(model, task, samples) -> records, metrics and the list of what went wrong, in a run directory.
 
     records.jsonl   one row an answer: every sample asked for, in every trial; n in = n out
-    unscored.jsonl  answers about clips that end before their label does; listed, never scored
+    unscored.jsonl  answers about clips that their label does not fit; listed, never scored
     control.jsonl   the same questions asked about another clip of the same scenario
     metrics.json    what the two say together
     problems.json   unreadable clips, unparsed answers, samples without gold or without control
@@ -83,9 +83,9 @@ def evaluate(
     """Ask, score and keep every sample that the run does not hold yet; return `metrics.json`.
 
     A clip that cannot be read is scored at the worst value in every trial and listed. Samples
-    without a gold answer are listed and not asked. A label that goes on after its clip has ended
-    is listed and not scored: no answer could be right. `data_problems` (label rows that made no
-    sample) are listed with the rest. Raises `UserError` where two samples share an id, where none
+    without a gold answer are listed and not asked. A label that goes on after its clip has ended, or
+    says that the clip lasts much longer or less than it does, is listed and not scored: no answer
+    could be right. `data_problems` (label rows that made no sample) are listed with the rest. Raises `UserError` where two samples share an id, where none
     has a gold answer, and where the run folder cannot be written.
     """
     _check_ids(samples)

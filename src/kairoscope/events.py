@@ -43,6 +43,9 @@ def starts_s(events: Sequence[Event]) -> tuple[float, ...]:
 
 LABEL_ROUNDING_S = 0.05
 """Labels are often written to 0.1 s: half a step past the end of a clip is not past it."""
+DURATION_TOLERANCE_S = 0.25
+DURATION_TOLERANCE = 0.02
+"""Share of the duration: containers count audio, or leave the last frame out."""
 
 
 def past_end(gold: object, duration_s: float) -> str | None:
@@ -57,6 +60,22 @@ def past_end(gold: object, duration_s: float) -> str | None:
         if isinstance(event, Event) and event.end_s > duration_s + LABEL_ROUNDING_S:
             return f"{event.name!r} ends at {event.end_s:g} s, the clip at {duration_s:.2f} s"
     return None
+
+
+def wrong_duration(
+    stated_s: float | None, duration_s: float, *, slack_s: float = 0.0
+) -> str | None:
+    """Why labels cannot be about this clip, in words, or None: they say that it lasts much longer or less.
+
+    Args:
+        stated_s: of the labels, where they say it.
+        duration_s: of the clip.
+        slack_s: how far `duration_s` may be off.
+    """
+    tolerance_s = max(DURATION_TOLERANCE_S, DURATION_TOLERANCE * duration_s) + slack_s
+    if stated_s is None or abs(stated_s - duration_s) <= tolerance_s:
+        return None
+    return f"labels say {stated_s:g} s, the clip lasts {duration_s:.3f} s"
 
 
 def one_line(name: str) -> str:

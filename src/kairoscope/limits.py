@@ -8,7 +8,7 @@ from kairoscope.core import UserError
 
 LIMITS: Mapping[str, tuple[float, float]] = {
     "fps": (0.1, 60),
-    "max_frames": (1, math.inf),
+    "max_frames": (2, math.inf),
     "total_pixels": (1, math.inf),
     "min_frame_pixels": (1, math.inf),
     "max_frame_pixels": (1, math.inf),

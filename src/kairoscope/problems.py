@@ -8,7 +8,7 @@ from kairoscope.data.rows import Problem
 
 AnySample = Sample[Any, Any]
 LABEL_FAULT = "label_fault"
-"""Key of a record's `extra`: why its label cannot be scored against."""
+"""Key of a record's `extra`: why its label cannot be scored against, as [kind, reason]."""
 Row = dict[str, Any]
 
 
@@ -21,7 +21,7 @@ def evaluation_problems(
     """One row a sample and kind, with its `reason`.
 
     Kinds: `unreadable clip` and `unparsed answer` (with the number of `trials`), `label past the
-    end` of its clip, `no gold answer`, `no wrong-video control` for `without_control`, and `label
+    end` of its clip, `wrong duration` (the labels are of another clip), `no gold answer`, `no wrong-video control` for `without_control`, and `label
     row` for rows that made no sample.
     """
     rows = [_row(s, "no gold answer", "it is not scored") for s in samples if s.gold is None]
@@ -42,12 +42,17 @@ def _unread(records: Iterable[Record]) -> list[Row]:
     for record in records:
         fault = record.extra.get(LABEL_FAULT)
         if record.unparsed is not None or fault is not None:
-            kind = "unreadable clip" if record.failed else "unparsed answer"
+            kind, reason = (
+                "unreadable clip" if record.failed else "unparsed answer",
+                record.unparsed,
+            )
+            if fault is not None:
+                kind, reason = fault[0], f"{fault[1]}; not scored"
             row: Row = {
                 "sample_id": record.sample_id,
                 "video": record.video,
-                "kind": kind if fault is None else "label past the end",
-                "reason": record.unparsed if fault is None else f"{fault}; not scored",
+                "kind": kind,
+                "reason": reason,
                 "trials": 0,
             }
             found.setdefault(record.sample_id, row)["trials"] += 1
