@@ -101,6 +101,7 @@ def _first_frame(container: av.container.InputContainer, stream: VideoStream) ->
     The display matrix (rotation) travels with decoded frames. Nor is it known without decoding
     whether frames before the first key frame can be shown.
     """
+    stream.codec_context.thread_count = 1  # more are not worth starting for one frame
     try:
         container.seek(0)
         return next(container.decode(stream), None)

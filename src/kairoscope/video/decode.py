@@ -19,6 +19,9 @@ from kairoscope.video.packets import PacketIndex
 
 MOST_THREADS = 4
 """Every thread of a decoder holds pictures of its own: with 64 of them a 4K clip takes gigabytes."""
+ONE_THREAD_PIXELS = 640 * 480
+"""Pictures up to this size are decoded by one thread: handing them from thread to thread costs a third
+more CPU time and wins next to no time where something else is done with them meanwhile."""
 
 
 class Feed(IntEnum):
@@ -85,7 +88,8 @@ def _decoded(
     """(tick, frame) of everything that the decoder returns."""
     decoder = stream.codec_context
     decoder.thread_type = "AUTO"
-    decoder.thread_count = min(MOST_THREADS, (os.cpu_count() or 1) + 1)
+    is_small = clip.info.width * clip.info.height <= ONE_THREAD_PIXELS
+    decoder.thread_count = 1 if is_small else min(MOST_THREADS, (os.cpu_count() or 1) + 1)
     if not clip.packets.order:
         yield from zip(clip.packets.shown, _all_frames(stream, packets), strict=False)
         return

@@ -1,5 +1,7 @@
 """A clip -> the frames a model sees: sampled, resized, stamped."""
 
+from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,7 +12,7 @@ from av.video.reformatter import VideoReformatter
 from torch.nn import functional
 
 from kairoscope.core import FramePolicy
-from kairoscope.video.clip import ClipInfo, scan
+from kairoscope.video.clip import ClipInfo, Scan, scan
 from kairoscope.video.decode import decode_frames
 from kairoscope.video.sampling import (
     QWEN25_GEOMETRY,
@@ -20,6 +22,10 @@ from kairoscope.video.sampling import (
     sample_indices,
 )
 from kairoscope.video.stamps import stamp_layout
+
+BACKLOG = 4
+"""Decoded frames that may wait to be converted: enough that neither side waits for the other, few
+enough that those of a 4K clip stay small in memory."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,13 +60,7 @@ def load_frames(
     band = band_height(height, policy, geometry)
     # From NumPy, which asks for huge pages: filling new memory is a good part of the cost.
     pixels = torch.from_numpy(np.zeros((len(indices), height + band, width, 3), np.uint8))
-    wanted = [clip.packets.shown[index] for index in indices]
-    reformatter = VideoReformatter()
-    for position, (_, frame) in enumerate(decode_frames(clip, wanted)):
-        rgb = _rgb(frame, reformatter, info.rotation_deg)
-        # Copied by NumPy: torch would share these few bytes out among its threads, which then wait
-        # busily for the next frame.
-        pixels.numpy()[position, :height] = _resized(rgb, height, width).numpy()
+    _fill(pixels[:, :height], clip, [clip.packets.shown[index] for index in indices])
     sampled_s = tuple(times_s[index] for index in indices)
     labels = _stamp(pixels, sampled_s, height, policy)
     return ClipFrames(
@@ -85,6 +85,28 @@ def stamped(
     pixels[:, :height] = pictures_THWC
     _stamp(pixels, times_s, height, policy)
     return pixels
+
+
+def _fill(pixels_THWC: torch.Tensor, clip: Scan, wanted: list[int]) -> None:
+    """Decode the wanted frames into `pixels_THWC`; one thread decodes, another converts."""
+    height, width = pixels_THWC.shape[1:3]
+    pictures = pixels_THWC.numpy()
+    reformatter = VideoReformatter()
+
+    def convert(position: int, frame: VideoFrame) -> None:
+        rgb = _rgb(frame, reformatter, clip.info.rotation_deg)
+        # Copied by NumPy: torch would share these few bytes out among its threads, which then wait
+        # busily for the next frame.
+        pictures[position] = _resized(rgb, height, width).numpy()
+
+    waiting: deque[Future[None]] = deque()
+    with ThreadPoolExecutor(1) as converter:
+        for position, (_, frame) in enumerate(decode_frames(clip, wanted)):
+            waiting.append(converter.submit(convert, position, frame))
+            if len(waiting) > BACKLOG:
+                waiting.popleft().result()
+        for done in waiting:
+            done.result()
 
 
 def _rgb(frame: VideoFrame, reformatter: VideoReformatter, rotation_deg: int) -> torch.Tensor:
@@ -119,10 +141,10 @@ def _stamp(
     layout = stamp_layout(pixels_THWC.shape[2], height, band, policy.stamp_height, times_s[-1])
     rows = slice(layout.top_px, layout.top_px + layout.height_px)
     columns = slice(layout.left_px, layout.left_px + layout.width_px)
+    stamps = pixels_THWC[:, rows, columns].numpy()
     labels: list[str] = []
     for start in range(0, len(times_s), step):
         text = layout.text(times_s[start])
-        tile_HW = torch.from_numpy(layout.tile(text))
-        pixels_THWC[start : start + step, rows, columns] = tile_HW[:, :, None]
+        stamps[start : start + step] = layout.tile(text)[:, :, None]
         labels += [text] * len(times_s[start : start + step])
     return tuple(labels)

@@ -2,8 +2,12 @@
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from kairoscope.video.sampling import QWEN25_GEOMETRY, PatchGeometry
+
+BLOCK = 56
+"""Rows that are turned into floats at a time: with their constants they stay in a core's own cache."""
 
 
 def to_patches(
@@ -23,7 +27,7 @@ def to_patches(
         float32, as the Hugging Face video processors compute it.
     """
     num_frames, height, width, channels = pixels_THWC.shape
-    p, m, tp = geometry.patch_px, geometry.merge, geometry.temporal
+    p, tp = geometry.patch_px, geometry.temporal
     if channels != 3 or num_frames < 1 or height % geometry.unit_px or width % geometry.unit_px:
         raise ValueError(
             f"pixels of shape {tuple(pixels_THWC.shape)}: need (T, H, W, 3) with T > 0 and "
@@ -34,27 +38,46 @@ def to_patches(
         return _on_device(pixels_THWC, geometry), (grid_t, grid_h, grid_w)
     # NumPy, not torch: it stays on this thread. Torch would wake its others for each small step, and
     # these would then wait busily for the next one; two cores paid three times as much.
-    pictures = pixels_THWC.cpu().numpy()
+    pictures = pixels_THWC.numpy()
+    rows = np.empty((grid_t, grid_h * grid_w, 3 * tp * p * p), np.float32)
     mean, std = (
-        np.repeat(np.asarray(values, np.float32) * np.float32(255), tp * p * p)
+        np.tile(np.repeat(np.asarray(values, np.float32) * np.float32(255), tp * p * p), BLOCK)
         for values in (geometry.mean, geometry.std)
     )
-    rows = np.empty((grid_t, grid_h * grid_w, 3 * tp * p * p), np.float32)
     # One temporal patch at a time stays in the cache, and bytes are put in order before they become
     # floats: what is left of the cost is writing the result once.
     for index, part in enumerate(rows):
         frames = pictures[index * tp : (index + 1) * tp]
         if len(frames) < tp:
             frames = np.concatenate([frames, np.repeat(frames[-1:], tp - len(frames), axis=0)])
-        planes = np.ascontiguousarray(frames.transpose(0, 3, 1, 2))
-        # Lines of a patch are moved whole: an element of this view is one of `patch_px` bytes.
-        lines = planes.view(f"V{p}").reshape(tp, 3, grid_h // m, m, p, grid_w // m, m)
-        ordered = np.ascontiguousarray(lines.transpose(2, 5, 3, 6, 1, 0, 4))
-        part[:] = ordered.view(np.uint8).reshape(part.shape)
-        part -= mean
-        part /= std
+        _normalise(_ordered(frames, geometry), mean, std, part.reshape(-1))
     values = torch.from_numpy(rows.reshape(grid_t * grid_h * grid_w, -1))
-    return values.to(pixels_THWC.device), (grid_t, grid_h, grid_w)
+    return values, (grid_t, grid_h, grid_w)
+
+
+def _ordered(frames_THWC: NDArray[np.uint8], geometry: PatchGeometry) -> NDArray[np.uint8]:
+    """The bytes of one temporal patch in the order of its rows and columns, flat."""
+    num_frames, height, width, _ = frames_THWC.shape
+    p, m = geometry.patch_px, geometry.merge
+    planes = np.ascontiguousarray(frames_THWC.transpose(0, 3, 1, 2))
+    # Lines of a patch are moved whole: an element of this view is one of `patch_px` bytes.
+    lines = planes.view(f"V{p}").reshape(num_frames, 3, height // p // m, m, p, width // p // m, m)
+    ordered = np.ascontiguousarray(lines.transpose(2, 5, 3, 6, 1, 0, 4))
+    return ordered.reshape(-1).view(np.uint8)
+
+
+def _normalise(
+    values: NDArray[np.uint8],
+    mean: NDArray[np.float32],
+    std: NDArray[np.float32],
+    out: NDArray[np.float32],
+) -> None:
+    """`(values - mean) / std` block by block, all flat; `mean` and `std` are a block long."""
+    for start in range(0, len(values), len(mean)):
+        block = out[start : start + len(mean)]
+        block[:] = values[start : start + len(mean)]
+        block -= mean[: len(block)]
+        block /= std[: len(block)]
 
 
 def _on_device(pixels_THWC: torch.Tensor, geometry: PatchGeometry) -> torch.Tensor:
