@@ -1,13 +1,11 @@
 """From a clip on disk to what a vision tower takes, beside bare decoding and Hugging Face's processor."""
 
-import importlib
 import sys
-from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from benchmarks.clips import as_usually_encoded, clips_for
-from benchmarks.harness import EXTRA_SITE, Facts, Job, Runs, Unavailable, Way, interleaved, measure
+from benchmarks.harness import Facts, Runs, Way, interleaved, measure
+from benchmarks.input_jobs import REPEATS
 from benchmarks.results import (
     Goal,
     Result,
@@ -16,169 +14,28 @@ from benchmarks.results import (
     arguments,
     cost_table,
     missing_notes,
+    number,
     write,
 )
 
 LIMIT = 1.4
-REPEATS = 5
-"""Clips in one job."""
-
-
-def bare_decoding(clip: str, threads: str) -> Job:
-    """PyAV hands out every frame as the decoder made it; nothing is converted."""
-    import av
-
-    def job() -> Facts:
-        for _ in range(REPEATS):
-            with av.open(clip) as container:
-                container.streams.video[0].thread_type = threads
-                num_frames = sum(1 for _ in container.decode(video=0))
-        return {"frames": num_frames}
-
-    return job
-
-
-def ours(clip: str, stamp: str) -> Job:
-    """`load_frames` and `to_patches` with the recipe's policy: 8 fps, 8192 vision tokens."""
-    from kairoscope.core import FramePolicy
-    from kairoscope.video.frames import load_frames
-    from kairoscope.video.patches import to_patches
-
-    policy = replace(FramePolicy(), stamp=stamp)  # type: ignore[arg-type]
-
-    def job() -> Facts:
-        for _ in range(REPEATS):
-            frames = load_frames(clip, policy)
-            patches, grid_thw = to_patches(frames.pixels_THWC)
-        return {"frames": len(frames.times_s), "rows": len(patches), "grid_thw": grid_thw}
-
-    return job
-
-
-def hugging_face(clip: str, *, sample_first: bool) -> Job:
-    """The video processor of Qwen2-VL and Qwen2.5-VL at the same frames and the same size.
-
-    Args:
-        clip: path.
-        sample_first: decode through `load_video`, which converts the sampled frames only; otherwise
-            every frame becomes an array and the processor samples from these.
-    """
-    processor, options = _processor(clip)
-
-    def job() -> Facts:
-        for _ in range(REPEATS):
-            given = _sampled(clip, processor) if sample_first else _all_frames(clip)
-            made = processor(**given, **options, return_tensors="pt")
-        rows = made["pixel_values_videos"]
-        version = sys.modules["torchvision"].__version__
-        grid_thw = made["video_grid_thw"][0].tolist()
-        return {"rows": len(rows), "grid_thw": grid_thw, "torchvision": version}
-
-    return job
-
-
-def _processor(clip: str) -> tuple[Any, dict[str, Any]]:
-    """The processor, and the size that the recipe's budget gives this clip."""
-    from kairoscope.core import FramePolicy
-    from kairoscope.video.budget import frame_report
-
-    processor = _processor_class()()
-    policy = FramePolicy()
-    share = policy.total_pixels * 2 // len(frame_report(clip, policy).times_s)
-    size = {
-        "shortest_edge": policy.min_frame_pixels,
-        "longest_edge": min(share, policy.max_frame_pixels),
-    }
-    processor.fps = policy.fps
-    return processor, {"size": size}
-
-
-def _processor_class() -> Any:
-    """Needs torchvision at its import, of which it uses functions that are plain torch.
-
-    Where no build of torchvision belongs to the installed torch, its compiled operators do not load.
-    The import only asks for two of them; declaring those is enough.
-    """
-    sys.path.append(str(EXTRA_SITE))
-    import torch
-
-    try:
-        importlib.import_module("torchvision")
-    except ModuleNotFoundError as error:
-        how = "pip install --no-deps --target build/benchmarks/site torchvision==0.28.*"
-        raise Unavailable(
-            f"torchvision is not installed; for this benchmark alone: {how}"
-        ) from error
-    except RuntimeError:
-        for name in [name for name in sys.modules if name.startswith("torchvision")]:
-            del sys.modules[name]
-        library: Any = torch.library.Library("torchvision", "DEF")  # type: ignore[no-untyped-call]
-        for operator in ("nms", "qnms"):
-            library.define(f"{operator}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
-        importlib.import_module("torchvision").__dict__["declared"] = library  # lives as long
-    from transformers import Qwen2VLVideoProcessor
-
-    return Qwen2VLVideoProcessor
-
-
-def _all_frames(clip: str) -> dict[str, Any]:
-    import av
-    import numpy as np
-    from transformers.video_utils import VideoMetadata
-
-    with av.open(clip) as container:
-        stream = container.streams.video[0]
-        stream.thread_type = "AUTO"
-        fps = float(stream.average_rate or 30)
-        frames = [frame.to_ndarray(format="rgb24") for frame in container.decode(stream)]
-    metadata = VideoMetadata(
-        total_num_frames=len(frames), fps=fps, duration=len(frames) / fps, video_backend="pyav"
-    )
-    return {
-        "videos": [np.stack(frames)],
-        "video_metadata": [metadata],
-        "do_sample_frames": True,
-        "fps": 8.0,
-    }
-
-
-def _sampled(clip: str, processor: Any) -> dict[str, Any]:
-    from transformers import video_utils
-
-    load: Any = video_utils.load_video  # its annotations leave out paths, which it takes
-    video, metadata = load(clip, backend="pyav", sample_indices_fn=processor.sample_frames)
-    return {"videos": [video], "video_metadata": [metadata], "do_sample_frames": False}
-
-
-def agreement(clip: str) -> Job:
-    """Largest difference between our patches, unstamped, and the processor's."""
-    from kairoscope.core import FramePolicy
-    from kairoscope.video.frames import load_frames
-    from kairoscope.video.patches import to_patches
-
-    processor, options = _processor(clip)
-
-    def job() -> Facts:
-        patches, _ = to_patches(load_frames(clip, replace(FramePolicy(), stamp="none")).pixels_THWC)
-        given = {"all frames": _all_frames(clip), "sampled": _sampled(clip, processor)}
-        differences = {}
-        for name, arguments_ in given.items():
-            made = processor(**arguments_, **options, return_tensors="pt")["pixel_values_videos"]
-            same_shape = made.shape == patches.shape
-            differences[name] = float((made - patches).abs().max()) if same_shape else None
-        return differences
-
-    return job
 
 
 def measured(clip: str, rounds: int, *, fresh: bool) -> tuple[Runs, Facts]:
     """All ways in turns, and how much their results differ."""
-    module = "benchmarks.decode_to_input"
+    module = "benchmarks.input_jobs"
     rows: list[tuple[str, str, str, dict[str, Any]]] = [
-        ("bare", "bare decoding of all frames", "bare_decoding", {"threads": "SLICE"}),
-        ("bare_auto", "the same on several threads", "bare_decoding", {"threads": "AUTO"}),
+        ("bare", "bare decoding, one thread", "bare_decoding", {"threads": "one"}),
+        ("bare_default", "the same as PyAV sets it up", "bare_decoding", {"threads": "default"}),
+        ("bare_auto", "the same on several threads", "bare_decoding", {"threads": "several"}),
         ("ours", "ours: model input with stamps", "ours", {"stamp": "pair"}),
         ("ours_plain", "ours: model input without stamps", "ours", {"stamp": "none"}),
+        (
+            "ours_builtin",
+            "ours: input of the built-in model",
+            "ours",
+            {"stamp": "pair", "builtin": True},
+        ),
         (
             "hf_all",
             "all frames to arrays, Hugging Face processor",
@@ -203,6 +60,15 @@ def measured(clip: str, rounds: int, *, fresh: bool) -> tuple[Runs, Facts]:
         )
         for key, title, function, more in rows
     ]
+    ways.append(
+        Way(
+            key="stages",
+            title="stages",
+            function=f"{module}:stages",
+            arguments={"clip": clip},
+            warmups=1,
+        )
+    )
     runs = interleaved(ways, rounds, announce, fresh=fresh)
     if "hf_all" in runs.unavailable:
         return runs, {}
@@ -220,7 +86,8 @@ def clip_tables(title: str, runs: Runs, differences: Facts) -> list[Table]:
     shape = runs.measured["ours"][0].facts
     grid = " x ".join(str(side) for side in shape["grid_thw"])
     size = f"{shape['frames']} frames, {grid} patches, {shape['rows'] // 4} vision tokens"
-    tables = [cost_table(f"{title}: {size}", runs, "bare", "clip")]
+    whole = Runs(runs.ways[:-1], runs.measured, runs.unavailable)  # all but the stages
+    tables = [cost_table(f"{title}: {size}", whole, "bare", "clip"), stage_table(title, runs)]
     rows = tuple(
         (name, f"{value:.2g}" if value is not None else "other shape")
         for name, value in differences.items()
@@ -232,13 +99,32 @@ def clip_tables(title: str, runs: Runs, differences: Facts) -> list[Table]:
     return tables
 
 
+def stage_table(title: str, runs: Runs) -> Table:
+    """Where the CPU time of the full budget goes."""
+    bare_s = runs.spread("bare", "cpu_s").median
+    rows = []
+    for name in runs.measured["stages"][0].facts:
+        taken_s = runs.spread("stages", name).median
+        rows.append((name, number(taken_s), number(taken_s / bare_s)))
+    return Table(
+        title=f"{title}: the steps of the full budget",
+        columns=("step", "CPU s per clip", "ratio to bare decoding, one thread"),
+        rows=tuple(rows),
+    )
+
+
 def clip_goals(title: str, runs: Runs) -> list[Goal]:
-    """The same goal for CPU and wall time."""
+    """The same goal for CPU and wall time, for the full budget and for the built-in model's frames."""
     goals = []
-    for figure, name, reference in (("cpu_s", "CPU", "bare"), ("wall_s", "wall", "bare_auto")):
-        ratio = runs.ratio("ours", reference, figure)
-        text = f"{name} time of decode to input, ratio to bare decoding of all frames: {title}"
-        goals.append(Goal(text=text, limit=LIMIT, value=ratio.median if ratio else None))
+    for key, budget in (("ours", "full budget"), ("ours_builtin", "built-in model")):
+        for figure, name, reference in (
+            ("cpu_s", "CPU time, ratio to bare decoding on one thread", "bare"),
+            ("cpu_s", "CPU time, ratio to bare decoding as PyAV sets it up", "bare_default"),
+            ("wall_s", "wall time, ratio to bare decoding on several threads", "bare_auto"),
+        ):
+            ratio = runs.ratio(key, reference, figure)
+            text = f"{title}; {budget}: {name}"
+            goals.append(Goal(text=text, limit=LIMIT, value=ratio.median if ratio else None))
     return goals
 
 
@@ -257,13 +143,13 @@ def result(by_title: dict[str, tuple[Runs, Facts]]) -> Result:
         name="decode_to_input",
         title="From a clip of ten seconds to model input",
         what=(
-            "Sampled at 8 fps, resized to the recipe's budget of 8192 vision tokens. Bare decoding "
-            "hands out all frames as they come from the decoder, on one thread (the least CPU time) "
-            "and on several (the least wall time); nothing is converted. Ours decodes what it needs, "
-            "resizes, stamps and cuts into patches. The processor's routes give it the same frames "
-            "and the same size, without stamps; both use PyAV. A job is "
-            f"{REPEATS} clips, after one uncounted job. How much bare decoding costs depends on the "
-            "pictures; turning 80 of them into patches does not."
+            "Sampled at 8 fps, resized to the recipe's full budget of 8192 vision tokens, or as the "
+            "built-in model takes them. Bare decoding hands out all frames as they come from the "
+            "decoder; nothing is converted. Ours decodes what it needs, resizes, stamps and cuts into "
+            "patches. The processor's routes give it the same frames and the same size, without "
+            f"stamps; both use PyAV. A job is {REPEATS} clips, after one uncounted job. How much bare "
+            "decoding costs depends on the pictures; filling a budget with patches does not: "
+            "the tables of steps say what it costs here, and what of it is merely writing the result."
         ),
         tables=tuple(tables),
         goals=tuple(goals),
@@ -277,7 +163,8 @@ def main(argv: list[str]) -> None:
     given: dict[str, Any] = {
         "action": "append",
         "default": [],
-        "help": "a further clip; repeatable",
+        "metavar": "TITLE=PATH",
+        "help": "a further clip and what results call it; repeatable",
     }
     options = arguments("decode_to_input", __doc__, argv, clip=given)
     clip = clips_for(1, 512, smoke=options.smoke)[0]
@@ -285,7 +172,7 @@ def main(argv: list[str]) -> None:
     if not options.smoke:
         usual = as_usually_encoded(clip)
         clips["the same pictures, x264 at its defaults (B-frames)"] = usual.path
-    clips |= {f"given clip {Path(path).name}": path for path in options.clip}
+    clips |= dict(given.split("=", 1) for given in options.clip)
     fresh = not options.smoke
     write(
         result(

@@ -82,8 +82,8 @@ def test_a_fresh_process_reports_its_own_time_and_memory_per_unit() -> None:
     way = Way(
         key="x",
         title="x",
-        function="benchmarks.decode_to_input:bare_decoding",
-        arguments={"clip": "no such clip", "threads": "AUTO"},
+        function="benchmarks.input_jobs:bare_decoding",
+        arguments={"clip": "no such clip", "threads": "one"},
     )
     with pytest.raises(RuntimeError, match="no such clip"):
         harness.measure(way)
