@@ -1,6 +1,6 @@
 """A clip -> the frames a model sees: sampled, resized, stamped."""
 
-from collections import deque
+import itertools
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,9 +23,9 @@ from kairoscope.video.sampling import (
 )
 from kairoscope.video.stamps import stamp_layout
 
-BACKLOG = 4
-"""Decoded frames that may wait to be converted: enough that neither side waits for the other, few
-enough that those of a 4K clip stay small in memory."""
+BATCH_PIXELS = 8 * 640 * 480
+"""Decoded frames go to the thread that converts them in batches of about so many pixels: waking a thread
+for every small picture costs more than it gains, and few large ones fit into memory."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,20 +93,24 @@ def _fill(pixels_THWC: torch.Tensor, clip: Scan, wanted: list[int]) -> None:
     pictures = pixels_THWC.numpy()
     reformatter = VideoReformatter()
 
-    def convert(position: int, frame: VideoFrame) -> None:
-        rgb = _rgb(frame, reformatter, clip.info.rotation_deg)
-        # Copied by NumPy: torch would share these few bytes out among its threads, which then wait
-        # busily for the next frame.
-        pictures[position] = _resized(rgb, height, width).numpy()
+    def convert(first: int, frames: list[VideoFrame]) -> None:
+        for position, frame in enumerate(frames, first):
+            rgb = _rgb(frame, reformatter, clip.info.rotation_deg)
+            # Copied by NumPy: torch would share these few bytes out among its threads, which then
+            # wait busily for the next frame.
+            pictures[position] = _resized(rgb, height, width).numpy()
 
-    waiting: deque[Future[None]] = deque()
+    size = max(1, BATCH_PIXELS // (clip.info.width * clip.info.height))
+    frames = (frame for _, frame in decode_frames(clip, wanted))
     with ThreadPoolExecutor(1) as converter:
-        for position, (_, frame) in enumerate(decode_frames(clip, wanted)):
-            waiting.append(converter.submit(convert, position, frame))
-            if len(waiting) > BACKLOG:
-                waiting.popleft().result()
-        for done in waiting:
-            done.result()
+        before: Future[None] | None = None
+        for first in range(0, len(wanted), size):
+            batch = list(itertools.islice(frames, size))
+            if before is not None:
+                before.result()
+            before = converter.submit(convert, first, batch)
+        if before is not None:
+            before.result()
 
 
 def _rgb(frame: VideoFrame, reformatter: VideoReformatter, rotation_deg: int) -> torch.Tensor:

@@ -12,6 +12,7 @@ from torch.nn import functional
 
 from kairoscope.core import FramePolicy, StampMode, UnreadableClip
 from kairoscope.video import decode
+from kairoscope.video import frames as video_frames
 from kairoscope.video.clip import frame_times
 from kairoscope.video.frames import load_frames, stamped
 from kairoscope.video.sampling import (
@@ -83,15 +84,17 @@ def test_pixels_are_the_hugging_face_resize(make_clip: MakeClip) -> None:
     "settings",
     [{"options": {"bf": "6"}, "num_frames": 100}, {"codec": "libsvtav1", "options": {"g": "6"}}],
 )
-def test_pixels_do_not_depend_on_the_number_of_threads(
+def test_pixels_do_not_depend_on_threads_and_batches(
     make_clip: MakeClip, settings: dict[str, object], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = make_clip(size=(320, 240), **settings)
     one = load_frames(path, FramePolicy())
     monkeypatch.setattr(decode, "ONE_THREAD_PIXELS", 0)
-    several = load_frames(path, FramePolicy())
-    assert one.times_s == several.times_s
-    assert torch.equal(one.pixels_THWC, several.pixels_THWC)
+    for batch_pixels in (1, 3 * 320 * 240):
+        monkeypatch.setattr(video_frames, "BATCH_PIXELS", batch_pixels)
+        several = load_frames(path, FramePolicy())
+        assert one.times_s == several.times_s
+        assert torch.equal(one.pixels_THWC, several.pixels_THWC)
 
 
 @pytest.mark.parametrize("degrees", [90, 180, 270])
