@@ -8,7 +8,7 @@ import errno
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -18,14 +18,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kairoscope.core import UserError
-from kairoscope.events import Events
-from kairoscope.robot.episode import Channel, Episode, Kind, UnreadableEpisode
+from kairoscope.robot.episode import UnreadableEpisode
 
-LabelledBy = Literal["human", "kairoscope", "unknown"]
 DATA = "data"
+_CACHE_BYTES = 1 << 20
 ASSUMED_FPS = 20.0
 """Control rate of MimicGen's tasks and of Isaac Lab's cube stacking."""
-QUATERNION = {"wxyz": ("qw", "qx", "qy", "qz"), "xyzw": ("qx", "qy", "qz", "qw")}
 
 
 @contextmanager
@@ -36,7 +34,16 @@ def opened(path: Path, mode: Literal["r", "r+"] = "r") -> Iterator[Any]:
     except OSError as error:
         raise UserError(f"{path}: {_why_not(path, error)}") from error
     with file:
+        _bound_cache(file)
         yield file
+
+
+def _bound_cache(file: Any) -> None:
+    """Keep what HDF5 remembers of groups flat: by itself it takes 20 KB a demonstration."""
+    config = file.id.get_mdc_config()
+    config.set_initial_size = True
+    config.initial_size = config.min_size = config.max_size = _CACHE_BYTES
+    file.id.set_mdc_config(config)
 
 
 def _why_not(path: Path, error: OSError) -> str:
@@ -76,33 +83,11 @@ def in_order(names: Sequence[str]) -> list[str]:
     return sorted(names, key=key)
 
 
-def demonstration(file: Any, path: Path, episode_id: str) -> Any:
-    """The group of a demonstration. Raises UnreadableEpisode where there is none to be read."""
-    where = f"{path}: {episode_id}"
-    with damage_named(where):
-        group = file[DATA].get(episode_id)
-    if group is None:
-        raise UnreadableEpisode(f"{where}: no such demonstration")
-    if not isinstance(group, h5py.Group):
-        raise UnreadableEpisode(f"{where}: is a dataset, a demonstration is a group")
-    if not re.search(r"\d$", episode_id):
-        raise UnreadableEpisode(f"{where}: its name must end in a number, such as demo_0")
-    return group
-
-
-def length(group: Any, where: str) -> int:
-    """Frames of a demonstration. Raises UnreadableEpisode where it has no actions."""
-    actions = group.get("actions")
-    if not isinstance(actions, h5py.Dataset):
-        raise UnreadableEpisode(f"{where}: has no actions; it has {sorted(group)}")
-    if actions.ndim == 0 or actions.shape[0] == 0:
-        raise UnreadableEpisode(f"{where}: has no frames, its actions are empty")
-    return int(actions.shape[0])
-
-
 def attribute(holder: Any, name: str) -> str | None:
     """An attribute as text, or None where it is absent or is not text."""
-    value = holder.attrs.get(name)
+    if not h5py.h5a.exists(holder.id, name.encode()):  # much quicker than `attrs.get` for most
+        return None
+    value = holder.attrs[name]
     if isinstance(value, bytes):
         return value.decode("utf-8", "replace")
     return value if isinstance(value, str) else None
@@ -139,159 +124,101 @@ def checked_fps(fps: float | None) -> float | None:
 
 
 @dataclass(slots=True)
-class Recording:
-    """A demonstration's group while its channels are gathered.
+class Demonstration:
+    """One demonstration's group, open, and what has been looked up in it.
 
-    Every method raises UnreadableEpisode, naming what and where, for data that is damaged, is not
+    Every method raises UnreadableEpisode, naming what and where, for what is damaged, is not
     numeric or has not as many rows as there are actions.
     """
 
     group: Any
     where: str
+    """For messages: file and name."""
     num_frames: int = 0
-    channels: list[Channel] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
+    found: dict[str, Any] = field(default_factory=dict)
+    """Looking up costs more than reading, so nothing is looked up twice."""
 
     def __post_init__(self) -> None:
-        self.num_frames = length(self.group, self.where)
-        recorded = self.group.attrs.get("num_samples")
-        if recorded is not None and np.any(recorded != self.num_frames):
-            self.notes.append(f"num_samples says {recorded}, there are {self.num_frames} actions")
+        actions = self.find("actions")
+        if not isinstance(actions, h5py.Dataset):
+            raise UnreadableEpisode(f"{self.where}: has no actions; it has {sorted(self.group)}")
+        if not actions.shape or actions.shape[0] == 0:
+            raise UnreadableEpisode(f"{self.where}: has no frames, its actions are empty")
+        self.num_frames = int(actions.shape[0])
+
+    def find(self, name: str) -> Any:
+        """A group or dataset inside the demonstration, or None."""
+        if name not in self.found:
+            folder, _, last = name.rpartition("/")
+            holder = self.find(folder) if folder else self.group
+            self.found[name] = None
+            if isinstance(holder, h5py.Group):
+                with damage_named(f"{self.where}/{name}"), suppress(KeyError):
+                    self.found[name] = holder[last]
+        return self.found[name]
 
     def names(self, folder: str) -> list[str]:
         """What a group inside the demonstration holds; empty where it is absent."""
-        with damage_named(self.where):
-            found = self.group.get(folder)
+        found = self.find(folder)
+        with damage_named(f"{self.where}/{folder}"):
             return list(found) if isinstance(found, h5py.Group) else []
 
     def has(self, name: str) -> bool:
         """Whether there is a dataset of that name."""
-        with damage_named(self.where):
-            return isinstance(self.group.get(name), h5py.Dataset)
+        return isinstance(self.find(name), h5py.Dataset)
 
-    def check(self, name: str) -> None:
+    def check(self, name: str, num_rows: int | None = None) -> None:
         """Raise as `values` does, without reading."""
-        with damage_named(self.where):
-            checked(self.group, name, self.num_frames, self.where)
+        dataset, rows = self.find(name), num_rows or self.num_frames
+        if not isinstance(dataset, h5py.Dataset):
+            raise UnreadableEpisode(f"{self.where}: has no {name}")
+        shape, dtype = dataset.shape, dataset.dtype
+        if dtype.kind not in "biuf":
+            raise UnreadableEpisode(f"{self.where}/{name}: holds {dtype}, not numbers")
+        if not shape or shape[0] != rows:
+            needed = "must have 1 row" if num_rows else f"there are {rows} actions"
+            raise UnreadableEpisode(f"{self.where}/{name}: has shape {shape}, {needed}")
 
-    def values(self, name: str) -> NDArray[np.float64]:
-        """(T, D): a dataset, one row a frame, further axes flattened."""
-        return rows(self.group, name, self.num_frames, self.where)
+    def values(self, name: str, num_rows: int | None = None) -> NDArray[np.float64]:
+        """(T, D): a dataset, one row a frame (or `num_rows`), further axes flattened."""
+        self.check(name, num_rows)
+        with damage_named(f"{self.where}/{name}"):
+            values = self.find(name)[()]
+        return np.asarray(values, dtype=np.float64).reshape(len(values), -1)
 
-    def add(
-        self,
-        name: str,
-        kind: Kind,
-        values_TD: NDArray[np.float64] | None = None,
-        *,
-        columns: tuple[str, ...] = (),
-        unit: str | None = None,
-        subject: str | None = None,
-    ) -> None:
-        """Gather a channel; one with values that are not finite is left out with a note."""
-        values_TD = self.values(name) if values_TD is None else values_TD
-        bad = int((~np.isfinite(values_TD).all(axis=1)).sum())
-        if values_TD.shape[1] == 0:
-            self.notes.append(f"{name} left out: it has no columns")
-            return
-        if bad:
-            self.notes.append(f"{name} left out: {bad} of {self.num_frames} rows are not finite")
-            return
-        fitting = columns if len(columns) == values_TD.shape[1] else ()
-        self.channels.append(
-            Channel(
-                name=name,
-                kind=kind,
-                values_TD=values_TD,
-                columns=fitting,
-                unit=unit,
-                subject=subject,
-            )
+    def is_rgb(self, name: str) -> bool:
+        """Whether a dataset holds colour pictures."""
+        found = self.find(name)
+        return (
+            isinstance(found, h5py.Dataset)
+            and found.ndim == 4
+            and found.shape[-1] == 3
+            and found.dtype == np.uint8
         )
 
-    def add_pose(
-        self, position: str, quaternion: str, kind: Kind, order: str, subject: str | None
-    ) -> None:
-        """Gather position (m) and, where it is recorded, quaternion as one channel."""
-        parts = [self.values(position)]
-        columns: tuple[str, ...] = ("x", "y", "z")
-        if self.has(quaternion):
-            parts.append(self.values(quaternion))
-            columns += QUATERNION[order]
-        self.add(position, kind, np.hstack(parts), columns=columns, unit="m", subject=subject)
-
-    def add_matrices(self, folder: str, kind: Kind) -> None:
-        """Gather every 4 x 4 pose (m) of a group, each named after its subject."""
-        for subject in self.names(folder):
-            self.add(f"{folder}/{subject}", kind, unit="m", subject=subject)
-
-    def episode(
-        self,
-        episode_id: str,
-        fps: float,
-        cameras: tuple[str, ...],
-        labels: tuple[Events, LabelledBy],
-        *,
-        task: str = "",
-        source: str | None = None,
-    ) -> Episode:
-        """What was gathered."""
-        if not any(channel.kind == "gripper" for channel in self.channels):
-            self.notes.append("no channel is known to be a gripper")
-        events, labelled_by = labels
-        return Episode(
-            id=episode_id,
-            times_s=np.arange(self.num_frames) / fps,
-            channels=tuple(self.channels),
-            cameras_in_file=cameras,
-            task=task,
-            events=events,
-            labelled_by=labelled_by,
-            source=source,
-            notes=tuple(self.notes),
-        )
-
-
-def rows(group: Any, name: str, num_frames: int, where: str) -> NDArray[np.float64]:
-    """(T, D): see `Recording.values`."""
-    with damage_named(f"{where}/{name}"):
-        values = checked(group, name, num_frames, where)[()]
-    return np.asarray(values, dtype=np.float64).reshape(num_frames, -1)
-
-
-def checked(group: Any, name: str, num_frames: int, where: str) -> Any:
-    """A dataset of numbers with a row for each frame. Raises UnreadableEpisode for another one."""
-    found = group.get(name)
-    if not isinstance(found, h5py.Dataset):
-        raise UnreadableEpisode(f"{where}: has no {name}")
-    if found.dtype.kind not in "biuf":
-        raise UnreadableEpisode(f"{where}/{name}: holds {found.dtype}, not numbers")
-    if found.ndim == 0 or found.shape[0] != num_frames:
-        raise UnreadableEpisode(
-            f"{where}/{name}: has shape {found.shape}, there are {num_frames} actions"
-        )
-    return found
-
-
-def rgb(group: Any, name: str, num_frames: int, where: str) -> NDArray[np.uint8]:
-    """(T, H, W, 3): pictures of a camera. Raises UnreadableEpisode for anything else."""
-    with damage_named(f"{where}/{name}"):
-        found = group.get(name)
-        if not is_rgb(found) or found.shape[0] != num_frames:
+    def rgb(self, name: str) -> NDArray[np.uint8]:
+        """(T, H, W, 3): pictures of a camera."""
+        found = self.find(name)
+        if not self.is_rgb(name) or found.shape[0] != self.num_frames:
             shape = getattr(found, "shape", None)
             raise UnreadableEpisode(
-                f"{where}/{name}: must be uint8 of shape ({num_frames}, height, width, 3), "
-                f"is {'absent' if shape is None else f'{found.dtype} of shape {shape}'}"
+                f"{self.where}/{name}: must be uint8 of shape ({self.num_frames}, height, width, "
+                f"3), is {'absent' if shape is None else f'{found.dtype} of shape {shape}'}"
             )
-        pictures: NDArray[np.uint8] = found[()]
-    return pictures
+        with damage_named(f"{self.where}/{name}"):
+            pictures: NDArray[np.uint8] = found[()]
+        return pictures
 
 
-def is_rgb(found: Any) -> bool:
-    """Whether a dataset holds colour pictures."""
-    return (
-        isinstance(found, h5py.Dataset)
-        and found.ndim == 4
-        and found.shape[-1] == 3
-        and found.dtype == np.uint8
-    )
+def demonstration(file: Any, path: Path, episode_id: str) -> Demonstration:
+    """A demonstration of an open file. Raises UnreadableEpisode where there is none to be read."""
+    where = f"{path}: {episode_id}"
+    with damage_named(where):
+        group = file[DATA].get(episode_id)
+    if group is None:
+        raise UnreadableEpisode(f"{where}: no such demonstration")
+    if not isinstance(group, h5py.Group):
+        raise UnreadableEpisode(f"{where}: is a dataset, a demonstration is a group")
+    if not re.search(r"\d$", episode_id):
+        raise UnreadableEpisode(f"{where}: its name must end in a number, such as demo_0")
+    return Demonstration(group, where)

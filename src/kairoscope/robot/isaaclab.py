@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 from kairoscope.core import UserError
 from kairoscope.robot import hdf5, poses
 from kairoscope.robot.episode import Episode, UnreadableEpisode
+from kairoscope.robot.gathering import QUATERNION, Gathering
 from kairoscope.robot.legality import TaskSpec, spec_for
 from kairoscope.robot.termination import SignalPlace, labels
 from kairoscope.robot.writing import Boundaries, Job, Maker, WriteReport, target_of, write
@@ -57,27 +58,22 @@ class IsaacLabDataset:
 
     def episode(self, episode_id: str) -> Episode:
         """Read one demonstration. Raises UnreadableEpisode, naming what is wrong and where."""
-        with hdf5.opened(self.path) as file:
-            group = hdf5.demonstration(file, self.path, episode_id)
-            recording = hdf5.Recording(group, f"{self.path}: {episode_id}")
-            _add_channels(recording, quaternion_order(file))
-            found, odd = labels(
-                group, PLACE, self.spec, recording.num_frames, self.fps, recording.where
-            )
-            recording.notes += odd
-            if group.attrs.get("success") is not None and not np.all(group.attrs["success"]):
-                recording.notes.append("is recorded as a failure")
-            cameras = tuple(
-                name for name in recording.names("obs") if hdf5.is_rgb(group[f"obs/{name}"])
-            )
-            return recording.episode(episode_id, self.fps, cameras, found)
+        where = f"{self.path}: {episode_id}"
+        with hdf5.opened(self.path) as file, hdf5.damage_named(where):
+            demo = hdf5.demonstration(file, self.path, episode_id)
+            gathering = Gathering(demo)
+            _add_channels(gathering, quaternion_order(file))
+            success = demo.group.attrs.get("success")
+            if success is not None and not np.all(success):
+                gathering.notes.append("is recorded as a failure")
+            cameras = tuple(name for name in demo.names("obs") if demo.is_rgb(f"obs/{name}"))
+            found = labels(demo, PLACE, self.spec, self.fps)
+            return gathering.episode(episode_id, self.fps, cameras, found)
 
     def pictures(self, episode_id: str, camera: str) -> NDArray[np.uint8]:
         """(T, H, W, 3) RGB of a camera. Raises UnreadableEpisode."""
         with hdf5.opened(self.path) as file:
-            group = hdf5.demonstration(file, self.path, episode_id)
-            where = f"{self.path}: {episode_id}"
-            return hdf5.rgb(group, f"obs/{camera}", hdf5.length(group, where), where)
+            return hdf5.demonstration(file, self.path, episode_id).rgb(f"obs/{camera}")
 
 
 def open_isaaclab(path: Path, *, fps: float | None = None) -> IsaacLabDataset:
@@ -165,7 +161,7 @@ def write_signals(
 
 
 def missing_poses(
-    group: Any, num_frames: int, where: str, *, arm: str | None, order: str
+    demo: hdf5.Demonstration, *, arm: str | None, order: str
 ) -> dict[str, NDArray[np.float32]]:
     """Poses of `datagen_info` that are not there, (T, 4, 4) by path.
 
@@ -175,38 +171,38 @@ def missing_poses(
 
     Raises UnreadableEpisode where they cannot be computed.
     """
-    with hdf5.damage_named(where):
-        kinds = ("eef_pose", "object_pose", "target_eef_pose")
-        lacking = [kind for kind in kinds if not group.get(f"{INFO}/{kind}")]
+    kinds = ("eef_pose", "object_pose", "target_eef_pose")
+    lacking = [kind for kind in kinds if not demo.names(f"{INFO}/{kind}")]
     if not lacking:
         return {}
+    if odd := [name for name in (INFO, *(f"{INFO}/{kind}" for kind in kinds)) if demo.has(name)]:
+        raise UnreadableEpisode(f"{demo.where}: {odd[0]} is a dataset, must be a group")
     if arm is None:
         raise UnreadableEpisode(
-            f"{where}: has no {INFO}/{{{','.join(lacking)}}}, and how its arm is controlled is not "
-            "known: annotate it with Isaac Lab once, or name the arm"
+            f"{demo.where}: has no {INFO}/{{{','.join(lacking)}}}, and how its arm is controlled "
+            "is not known: annotate it with Isaac Lab once, or name the arm"
         )
-    read = partial(hdf5.rows, group, num_frames=num_frames, where=where)
-    actions = read("actions")
+    actions = demo.values("actions")
     if actions.shape[1] not in (_RELATIVE, _ABSOLUTE):
         raise UnreadableEpisode(
-            f"{where}: poses can be computed for actions of {_RELATIVE} columns (relative) or "
+            f"{demo.where}: poses can be computed for actions of {_RELATIVE} columns (relative) or "
             f"{_ABSOLUTE} (absolute), these have {actions.shape[1]}"
         )
-    eef = poses.matrices(read("obs/eef_pos"), _rotations(read("obs/eef_quat"), order))
+    eef = poses.matrices(demo.values("obs/eef_pos"), _rotations(demo.values("obs/eef_quat"), order))
     target = (
         poses.moved(eef, actions[:, :6])
         if actions.shape[1] == _RELATIVE
         else poses.matrices(actions[:, :3], _rotations(actions[:, 3:7], order))
     )
     found = {f"{INFO}/eef_pose/{arm}": eef, f"{INFO}/target_eef_pose/{arm}": target}
-    for name, root_pose in _object_roots(group, num_frames, where).items():
-        matrices = poses.matrices(root_pose[:, :3], _rotations(root_pose[:, 3:7], order))
-        found[f"{INFO}/object_pose/{name}"] = matrices
+    for name, root in _object_roots(demo).items():
+        object_pose = poses.matrices(root[:, :3], _rotations(root[:, 3:7], order))
+        found[f"{INFO}/object_pose/{name}"] = object_pose
     wanted = {name: m for name, m in found.items() if name.split("/")[2] in lacking}
     if bad := [name for name, matrix in wanted.items() if not np.isfinite(matrix).all()]:
-        raise UnreadableEpisode(f"{where}: {', '.join(bad)} would not be finite")
+        raise UnreadableEpisode(f"{demo.where}: {', '.join(bad)} would not be finite")
     if "object_pose" in lacking and not any("/object_pose/" in name for name in wanted):
-        raise UnreadableEpisode(f"{where}: has no states/rigid_object to take object poses from")
+        raise UnreadableEpisode(f"{demo.where}: has no states/rigid_object, where object poses are")
     return {name: matrix.astype(np.float32) for name, matrix in wanted.items()}
 
 
@@ -216,56 +212,48 @@ def _rotations(quaternions: NDArray[np.float64], order: str) -> NDArray[np.float
         return poses.rotations(quaternions if order == "wxyz" else np.roll(quaternions, 1, axis=1))
 
 
-def _object_roots(group: Any, num_frames: int, where: str) -> dict[str, NDArray[np.float64]]:
+def _object_roots(demo: hdf5.Demonstration) -> dict[str, NDArray[np.float64]]:
     """(T, 7) position and quaternion of each object at each frame, before its step."""
     found = {}
-    with hdf5.damage_named(where):
-        names = list(group.get("states/rigid_object") or ())
-    for name in names:
+    for name in demo.names("states/rigid_object"):
         folder = f"rigid_object/{name}/root_pose"
-        after = hdf5.rows(group, f"states/{folder}", num_frames, where)
-        before = hdf5.rows(group, f"initial_state/{folder}", 1, where)
+        after = demo.values(f"states/{folder}")
+        before = demo.values(f"initial_state/{folder}", num_rows=1)
         if after.shape[1] != 7 or before.shape[1] != 7:
-            raise UnreadableEpisode(f"{where}/states/{folder}: a pose must have 7 columns")
+            raise UnreadableEpisode(f"{demo.where}/states/{folder}: a pose must have 7 columns")
         found[name] = np.vstack([before, after[:-1]])
     return found
 
 
-def _add_channels(recording: hdf5.Recording, order: str) -> None:
+def _add_channels(gathering: Gathering, order: str) -> None:
     """Actions, gripper, end effector and object poses, from the best place that has them."""
-    actions = recording.values("actions")
+    demo = gathering.demo
+    actions = demo.values("actions")
     num_columns = actions.shape[1]
     columns = _ONE_ARM if num_columns == _RELATIVE else ()
-    recording.add("actions", "action", actions, columns=columns)
+    gathering.add("actions", "action", actions, columns=columns)
     if num_columns in (_RELATIVE, _ABSOLUTE):
         name = f"actions[{num_columns - 1}]"
-        recording.add(name, "gripper", actions[:, [-1]], columns=("gripper",))
-    names = recording.names("obs")
-    for name in names:
+        gathering.add(name, "gripper", actions[:, [-1]], columns=("gripper",))
+    has_eef = bool(demo.names(f"{INFO}/eef_pose"))
+    for name in demo.names("obs"):
         if _GRIPPER_OBS.fullmatch(name):
-            recording.add(f"obs/{name}", "gripper")
+            gathering.add(f"obs/{name}", "gripper")
         elif name == "joint_pos":
-            recording.add(f"obs/{name}", "state")
-    if recording.names(f"{INFO}/eef_pose"):
-        recording.add_matrices(f"{INFO}/eef_pose", "eef_pose")
-    else:
-        for name in names:
-            if arm := _EEF_OBS.fullmatch(name):
-                subject = arm[1].rstrip("_") or None
-                quaternion = f"obs/{arm[1]}eef_quat"
-                recording.add_pose(f"obs/{name}", quaternion, "eef_pose", order, subject)
-    if recording.names(f"{INFO}/object_pose"):
-        recording.add_matrices(f"{INFO}/object_pose", "object_pose")
-    else:
-        columns = ("x", "y", "z", *hdf5.QUATERNION[order])
-        for name, root in _object_roots(
-            recording.group, recording.num_frames, recording.where
-        ).items():
-            recording.add(
-                f"states/rigid_object/{name}/root_pose",
-                "object_pose",
-                root,
-                columns=columns,
-                unit="m",
-                subject=name,
-            )
+            gathering.add(f"obs/{name}", "state")
+        elif (arm := _EEF_OBS.fullmatch(name)) and not has_eef:
+            subject, quaternion = arm[1].rstrip("_") or None, f"obs/{arm[1]}eef_quat"
+            gathering.add_pose(f"obs/{name}", quaternion, "eef_pose", order, subject)
+    gathering.add_matrices(f"{INFO}/eef_pose", "eef_pose")
+    gathering.add_matrices(f"{INFO}/object_pose", "object_pose")
+    if demo.names(f"{INFO}/object_pose"):
+        return
+    for name, root in _object_roots(demo).items():
+        gathering.add(
+            f"states/rigid_object/{name}/root_pose",
+            "object_pose",
+            root,
+            columns=("x", "y", "z", *QUATERNION[order]),
+            unit="m",
+            subject=name,
+        )

@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from kairoscope.core import UserError
 from kairoscope.robot import hdf5
 from kairoscope.robot.episode import Episode, UnreadableEpisode
+from kairoscope.robot.gathering import QUATERNION, Gathering
 from kairoscope.robot.legality import TaskSpec, spec_for
 from kairoscope.robot.mujoco_states import joints
 from kairoscope.robot.termination import SignalPlace, labels
@@ -65,34 +66,29 @@ class MimicgenDataset:
 
     def episode(self, episode_id: str) -> Episode:
         """Read one demonstration. Raises UnreadableEpisode, naming what is wrong and where."""
-        with hdf5.opened(self.path) as file:
-            group = hdf5.demonstration(file, self.path, episode_id)
-            recording = hdf5.Recording(group, f"{self.path}: {episode_id}")
-            _add_channels(recording)
-            found, odd = labels(
-                group, PLACE, self.spec, recording.num_frames, self.fps, recording.where
-            )
-            recording.notes += odd
+        where = f"{self.path}: {episode_id}"
+        with hdf5.opened(self.path) as file, hdf5.damage_named(where):
+            demo = hdf5.demonstration(file, self.path, episode_id)
+            gathering = Gathering(demo)
+            _add_channels(gathering)
             cameras = tuple(
                 name.removesuffix(_IMAGE)
-                for name in recording.names("obs")
-                if name.endswith(_IMAGE) and hdf5.is_rgb(group[f"obs/{name}"])
+                for name in demo.names("obs")
+                if name.endswith(_IMAGE) and demo.is_rgb(f"obs/{name}")
             )
-            return recording.episode(
+            return gathering.episode(
                 episode_id,
                 self.fps,
                 cameras,
-                found,
-                task=_instruction(group),
-                source=_source(recording),
+                labels(demo, PLACE, self.spec, self.fps),
+                task=_instruction(demo),
+                source=_source(demo),
             )
 
     def pictures(self, episode_id: str, camera: str) -> NDArray[np.uint8]:
         """(T, H, W, 3) RGB of a camera. Raises UnreadableEpisode."""
         with hdf5.opened(self.path) as file:
-            group = hdf5.demonstration(file, self.path, episode_id)
-            where = f"{self.path}: {episode_id}"
-            return hdf5.rgb(group, f"obs/{camera}{_IMAGE}", hdf5.length(group, where), where)
+            return hdf5.demonstration(file, self.path, episode_id).rgb(f"obs/{camera}{_IMAGE}")
 
 
 def open_mimicgen(path: Path, *, fps: float | None = None) -> MimicgenDataset:
@@ -159,87 +155,89 @@ def write_signals(
     )
 
 
-def _nothing_lacking(group: Any, _: int, where: str) -> dict[str, NDArray[Any]]:
+def _nothing_lacking(demo: hdf5.Demonstration) -> dict[str, NDArray[Any]]:
     """Raises UnreadableEpisode where MimicGen has not prepared a demonstration."""
-    with hdf5.damage_named(where):
-        info = group.get(INFO)
-        lacking = [name for name in _NEEDED if info is None or name not in info]
+    lacking = [name for name in _NEEDED if demo.find(f"{INFO}/{name}") is None]
     if lacking:
         raise UnreadableEpisode(
-            f"{where}: has no {INFO}/{{{','.join(lacking)}}}: run MimicGen's "
+            f"{demo.where}: has no {INFO}/{{{','.join(lacking)}}}: run MimicGen's "
             "prepare_src_dataset.py first (it would delete signals written before it)"
         )
     return {}
 
 
-def _add_channels(recording: hdf5.Recording) -> None:
+def _add_channels(gathering: Gathering) -> None:
     """Actions, gripper, end effector and object poses, from the best place that has them."""
-    actions = recording.values("actions")
+    demo = gathering.demo
+    actions = demo.values("actions")
     columns = _ONE_ARM if actions.shape[1] == len(_ONE_ARM) else ()
-    recording.add("actions", "action", actions, columns=columns)
-    if recording.has(f"{INFO}/gripper_action"):
-        recording.add(f"{INFO}/gripper_action", "gripper")
+    gathering.add("actions", "action", actions, columns=columns)
+    if demo.has(f"{INFO}/gripper_action"):
+        gathering.add(f"{INFO}/gripper_action", "gripper")
     else:
         for column in _GRIPPER_COLUMNS.get(actions.shape[1], ()):
             name = f"actions[{column}]"
-            recording.add(name, "gripper", actions[:, [column]], columns=("gripper",))
-    observed = _add_observed(recording)
-    if recording.has(f"{INFO}/eef_pose"):
-        recording.add(f"{INFO}/eef_pose", "eef_pose", unit="m")
-    recording.add_matrices(f"{INFO}/object_poses", "object_pose")
-    if recording.has("states"):
-        recording.check("states")
-        if not observed or not recording.names(f"{INFO}/object_poses"):
-            _add_states(recording, observed=observed)
-    elif not recording.names("states"):
-        recording.notes.append("has no states: pictures cannot be rendered from it")
+            gathering.add(name, "gripper", actions[:, [column]], columns=("gripper",))
+    has_fingers = _add_observed(gathering)
+    if demo.has(f"{INFO}/eef_pose"):
+        gathering.add(f"{INFO}/eef_pose", "eef_pose", unit="m")
+    gathering.add_matrices(f"{INFO}/object_poses", "object_pose")
+    if demo.has("states"):
+        demo.check("states")
+        if not has_fingers or not demo.names(f"{INFO}/object_poses"):
+            _add_states(gathering, has_fingers=has_fingers)
+    elif not demo.names("states"):
+        gathering.notes.append("has no states: pictures cannot be rendered from it")
 
 
-def _add_observed(recording: hdf5.Recording) -> bool:
-    """Gripper joints and, where MimicGen gives none, end effectors as a policy sees them."""
-    names = recording.names("obs")
+def _add_observed(gathering: Gathering) -> bool:
+    """Gripper joints and, where MimicGen gives none, end effectors as a policy sees them.
+
+    Returns whether there are gripper joints.
+    """
+    names = gathering.demo.names("obs")
     for name in names:
         if arm := _GRIPPER_OBS.fullmatch(name):
-            recording.add(f"obs/{name}", "gripper", subject=arm[1])
-        elif (arm := _EEF_OBS.fullmatch(name)) and not recording.has(f"{INFO}/eef_pose"):
+            gathering.add(f"obs/{name}", "gripper", subject=arm[1])
+        elif (arm := _EEF_OBS.fullmatch(name)) and not gathering.demo.has(f"{INFO}/eef_pose"):
             quaternion = f"obs/{arm[1]}_eef_quat"
-            recording.add_pose(f"obs/{name}", quaternion, "eef_pose", "xyzw", arm[1])
+            gathering.add_pose(f"obs/{name}", quaternion, "eef_pose", "xyzw", arm[1])
     return any(_GRIPPER_OBS.fullmatch(name) for name in names)
 
 
-def _add_states(recording: hdf5.Recording, *, observed: bool) -> None:
+def _add_states(gathering: Gathering, *, has_fingers: bool) -> None:
     """Free objects and the gripper's joints from the simulation's state, by the model's joints."""
-    states = recording.values("states")
-    model = hdf5.attribute(recording.group, "model_file") or ""
+    states = gathering.demo.values("states")
+    model = hdf5.attribute(gathering.demo.group, "model_file") or ""
     found = joints(model, states.shape[1])
     if not found:
-        if not observed:
-            recording.add("states", "state", states)
+        if not has_fingers:
+            gathering.add("states", "state", states)
         return
-    has_objects = bool(recording.names(f"{INFO}/object_poses"))
+    has_objects = bool(gathering.demo.names(f"{INFO}/object_poses"))
     for joint in found:
         name, values = f"states/{joint.name}", states[:, joint.columns]
         if joint.kind == "free" and not has_objects:
             subject = re.sub(r"_joint\d*$", "", joint.name)
-            columns = ("x", "y", "z", "qw", "qx", "qy", "qz")
-            recording.add(name, "object_pose", values, columns=columns, unit="m", subject=subject)
-        elif "gripper" in joint.name and not observed:
+            columns = ("x", "y", "z", *QUATERNION["wxyz"])
+            gathering.add(name, "object_pose", values, columns=columns, unit="m", subject=subject)
+        elif "gripper" in joint.name and not has_fingers:
             unit = "m" if joint.kind == "slide" else "rad"
-            recording.add(name, "gripper", values, columns=(joint.name,), unit=unit)
+            gathering.add(name, "gripper", values, columns=(joint.name,), unit=unit)
 
 
-def _instruction(group: Any) -> str:
+def _instruction(demo: hdf5.Demonstration) -> str:
     """The task in words, where a demonstration's `ep_meta` has it."""
-    meta = hdf5.json_object(hdf5.attribute(group, "ep_meta"))
+    meta = hdf5.json_object(hdf5.attribute(demo.group, "ep_meta"))
     return str(meta.get("lang") or "")
 
 
-def _source(recording: hdf5.Recording) -> str | None:
+def _source(demo: hdf5.Demonstration) -> str | None:
     """Which source demonstrations MimicGen made this one of, by their number; None: of none."""
-    if not recording.has("src_demo_inds"):
+    if not demo.has("src_demo_inds"):
         return None
-    with hdf5.damage_named(recording.where):
-        numbers = np.unique(recording.group["src_demo_inds"][()])
+    with hdf5.damage_named(f"{demo.where}/src_demo_inds"):
+        numbers = np.unique(demo.find("src_demo_inds")[()])
     return "source " + "+".join(str(number) for number in numbers)
 
 

@@ -55,7 +55,9 @@ def _demonstration(path: Path) -> Mapping[str, bool]:
         data = file.get(hdf5.DATA)
         for name in hdf5.in_order(list(data)) if isinstance(data, h5py.Group) else ():
             with suppress(UnreadableEpisode), hdf5.damage_named(name):
-                group = hdf5.demonstration(file, path, name)
+                group = data[name]
+                if not isinstance(group, h5py.Group):
+                    continue
                 names = (*group, "obs/datagen_info", "states/rigid_object")
                 found = {n: isinstance(group.get(n), h5py.Group) for n in names if n in group}
                 first = first or found
@@ -87,6 +89,20 @@ def _contents(path: Path) -> str:
     return ", ".join(names[:8]) + (", ..." if len(names) > 8 else "") or "nothing"
 
 
+def _is_lerobot(path: Path) -> bool:
+    if not path.is_dir():
+        return False
+    from kairoscope.robot.lerobot import is_lerobot  # loads pyarrow, which HDF5 does not need
+
+    return is_lerobot(path)
+
+
+def _open_lerobot(path: Path, fps: float | None) -> Dataset:
+    from kairoscope.robot.lerobot import open_lerobot
+
+    return open_lerobot(path, fps=fps)
+
+
 FORMATS: Mapping[str, Format] = {
     "isaaclab": Format(
         recognises=_is_isaaclab,
@@ -97,6 +113,9 @@ FORMATS: Mapping[str, Format] = {
         recognises=_is_mimicgen,
         open=lambda path, fps: open_mimicgen(path, fps=fps),
         layout="HDF5 with data/demo_0/{actions, states or obs or datagen_info}",
+    ),
+    "lerobot": Format(
+        recognises=_is_lerobot, open=_open_lerobot, layout="a folder with meta/info.json"
     ),
 }
 """By name, in the order in which they are tried."""

@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import glob
 import os
 import re
 import shutil
@@ -71,7 +72,7 @@ def _with_number(error: OSError | RuntimeError) -> OSError:
 
 def sweep(target: Path) -> None:
     """Remove the copies of writers that were killed."""
-    for left in target.parent.glob(f".{target.name}.*.tmp"):
+    for left in target.parent.glob(f".{glob.escape(target.name)}.*.tmp"):
         number = left.name.split(".")[-2]
         if number.isdigit() and not _is_running(int(number)):
             with contextlib.suppress(OSError):

@@ -7,18 +7,18 @@ where they look, in the type that they can subtract and in the place in the file
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
-import h5py
 import numpy as np
 from numpy.typing import NDArray
 
 from kairoscope.core import UserError
 from kairoscope.events import Event, Events
 from kairoscope.robot.episode import UnreadableEpisode
-from kairoscope.robot.hdf5 import LabelledBy, attribute, damage_named, rows
+from kairoscope.robot.hdf5 import Demonstration, attribute, damage_named
 from kairoscope.robot.legality import TaskSpec
 
+LabelledBy = Literal["human", "kairoscope", "unknown"]
 MADE_BY = "kairoscope_labelled_by"
 """Attribute of a signal: `human` or `kairoscope`. MimicGen and Isaac Lab read no attributes."""
 
@@ -35,6 +35,24 @@ class SignalPlace:
     """MimicGen subtracts neighbours, which numpy refuses for bool; Isaac Lab converts first."""
     after_previous: bool
     """Whether the reader skips changes before the end of the previous subtask."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Signal:
+    """A signal as it lies in a file."""
+
+    values_T: NDArray[np.float64]
+    is_bool: bool
+    made_by: LabelledBy
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Labels:
+    """Events that a demonstration is labelled with, who made them, and what is odd about them."""
+
+    events: Events
+    labelled_by: LabelledBy
+    notes: tuple[str, ...]
 
 
 def change_end(signal_T: NDArray[np.float64], not_before: int, *, rises_only: bool) -> int | None:
@@ -56,34 +74,41 @@ def signal_T(end: int, num_frames: int, dtype: type) -> NDArray[Any]:
     return (np.arange(num_frames) >= end - 1).astype(dtype)
 
 
-def signals_of(
-    group: Any, place: SignalPlace, num_frames: int, where: str
-) -> dict[str, NDArray[np.float64]]:
-    """Every signal of a demonstration, (T,) each. Raises UnreadableEpisode for one that is none."""
-    with damage_named(where):
-        folder = group.get(place.group)
-        if folder is not None and not isinstance(folder, h5py.Group):
-            raise UnreadableEpisode(f"{where}/{place.group}: must be a group of signals")
-        names = list(folder or ())
+def signals_of(demo: Demonstration, place: SignalPlace) -> dict[str, Signal]:
+    """Every signal of a demonstration. Raises UnreadableEpisode for what is none."""
+    if demo.has(place.group):
+        raise UnreadableEpisode(f"{demo.where}/{place.group}: must be a group of signals")
     found = {}
-    for name in names:
-        values = rows(group, f"{place.group}/{name}", num_frames, where)
+    for name in demo.names(place.group):
+        path = f"{place.group}/{name}"
+        values = demo.values(path)
         if values.shape[1] != 1:
             raise UnreadableEpisode(
-                f"{where}/{place.group}/{name}: must be one value a frame, has {values.shape[1]}"
+                f"{demo.where}/{path}: must be one value a frame, has {values.shape[1]}"
             )
-        found[name] = values[:, 0]
+        dataset = demo.find(path)
+        with damage_named(f"{demo.where}/{path}"):
+            said = attribute(dataset, MADE_BY)
+        maker: LabelledBy = (
+            "human" if said == "human" else "kairoscope" if said == "kairoscope" else "unknown"
+        )
+        found[name] = Signal(
+            values_T=values[:, 0], is_bool=dataset.dtype == np.bool_, made_by=maker
+        )
     return found
 
 
 def label_ends(
-    signals: Mapping[str, NDArray[np.float64]], place: SignalPlace, spec: TaskSpec | None
+    signals: Mapping[str, Signal], place: SignalPlace, spec: TaskSpec | None
 ) -> dict[str, int | None]:
     """Where each signal says that its subtask ends, in order; None for one that never changes.
 
     The order is the spec's where it names just these signals, else that of the first changes.
     """
-    first = {n: change_end(s, 0, rises_only=place.after_previous) for n, s in signals.items()}
+    first = {
+        name: change_end(signal.values_T, 0, rises_only=place.after_previous)
+        for name, signal in signals.items()
+    }
     if spec is None or set(spec.signals) != set(signals):
         return dict(sorted(first.items(), key=lambda item: (item[1] is None, item[1] or 0)))
     if not place.after_previous:
@@ -91,35 +116,30 @@ def label_ends(
     ends: dict[str, int | None] = {}
     previous = 0
     for name in spec.signals:
-        ends[name] = change_end(signals[name], previous, rises_only=True)
+        ends[name] = change_end(signals[name].values_T, previous, rises_only=True)
         previous = ends[name] or previous
     return ends
 
 
-def labels(
-    group: Any, place: SignalPlace, spec: TaskSpec | None, num_frames: int, fps: float, where: str
-) -> tuple[tuple[Events, LabelledBy], list[str]]:
-    """The events that a demonstration is labelled with, who made them, and what is odd.
+def labels(demo: Demonstration, place: SignalPlace, spec: TaskSpec | None, fps: float) -> Labels:
+    """How a demonstration is labelled. Raises UnreadableEpisode for signals that are none.
 
     An event ends at the time of the first frame on which its subtask is done.
     """
-    ends = label_ends(signals_of(group, place, num_frames, where), place, spec)
+    signals = signals_of(demo, place)
+    ends = label_ends(signals, place, spec)
     events = tuple(
         Event(name=name, start_s=None, end_s=(end - 1) / fps)
         for name, end in ends.items()
         if end is not None
     )
-    notes = [f"signal {name!r} never changes" for name, end in ends.items() if end is None]
-    makers = {made_by(group, place, event.name) for event in events}
-    if "human" in makers:
-        return (events, "human"), notes
-    return (events, "kairoscope" if makers == {"kairoscope"} else "unknown"), notes
-
-
-def made_by(group: Any, place: SignalPlace, signal: str) -> LabelledBy:
-    """Who made a signal, as it says itself; `unknown` where it says nothing."""
-    value = attribute(group[place.group][signal], MADE_BY)
-    return "human" if value == "human" else "kairoscope" if value == "kairoscope" else "unknown"
+    makers = {signals[event.name].made_by for event in events}
+    labelled_by: LabelledBy = "kairoscope" if makers == {"kairoscope"} else "unknown"
+    return Labels(
+        events=events,
+        labelled_by="human" if "human" in makers else labelled_by,
+        notes=tuple(f"signal {name!r} never changes" for name, end in ends.items() if end is None),
+    )
 
 
 def ends_from_events(

@@ -14,15 +14,15 @@ from numpy.typing import NDArray
 
 from kairoscope.core import UserError
 from kairoscope.robot.episode import UnreadableEpisode
-from kairoscope.robot.hdf5 import DATA, demonstration, in_order, length, opened
+from kairoscope.robot.hdf5 import DATA, Demonstration, demonstration, in_order, opened
 from kairoscope.robot.legality import TaskSpec, nearest_legal, violations
 from kairoscope.robot.replacing import check_writable, replacing, sweep
 from kairoscope.robot.termination import (
     MADE_BY,
+    Signal,
     SignalPlace,
     change_end,
     label_ends,
-    made_by,
     signal_T,
     signals_of,
 )
@@ -30,9 +30,9 @@ from kairoscope.robot.termination import (
 Boundaries = Mapping[str, Mapping[str, int]]
 """Demonstration -> signal -> exclusive end in frames, as `legality` counts them."""
 Maker = Literal["human", "kairoscope"]
-Complete = Callable[[Any, int, str], Mapping[str, NDArray[Any]]]
-"""(demonstration, frames, where) -> datasets that its reader needs beside the signals and that are
-not there yet, by path. Raises UnreadableEpisode where they cannot be had."""
+Complete = Callable[[Demonstration], Mapping[str, NDArray[Any]]]
+"""Datasets that the reader needs beside the signals and that are not there yet, by path. Raises
+UnreadableEpisode where they cannot be had."""
 
 
 _OVERHEAD = 8192
@@ -85,7 +85,7 @@ def write(source: Path, target: Path, boundaries: Boundaries, job: Job) -> Write
     if written or base != target:
         with replacing(base, target, room) as copy, opened(copy, "r+") as file:
             for demo in written:
-                _apply(file[DATA][demo], f"{copy}: {demo}", changed[demo] or {}, job)
+                _apply(demonstration(file, copy, demo), changed[demo] or {}, job)
     return WriteReport(
         written=tuple(written),
         unchanged=tuple(demo for demo, signals in changed.items() if signals is None),
@@ -115,31 +115,29 @@ def _plan(
     problems: dict[str, str] = {}
     room = 0
     for demo in in_order(list(boundaries)):
-        where = f"{path}: {demo}"
         try:
-            group = demonstration(file, path, demo)
-            num_frames = length(group, where)
-            signals = _wanted(group, num_frames, boundaries[demo], job, where)
-            lacking = job.complete(group, num_frames, where)
+            found = demonstration(file, path, demo)
+            signals = _wanted(found, boundaries[demo], job)
+            lacking = job.complete(found)
         except UnreadableEpisode as error:
             problems[demo] = str(error)
         else:
             plan[demo] = signals if signals or lacking else None
             room += sum(values.nbytes for values in lacking.values())
-            room += 8 * num_frames * len(signals)
+            room += 8 * found.num_frames * len(signals)
             room += _OVERHEAD * (1 + len(signals) + len(lacking))
     return plan, problems, room
 
 
 def _wanted(
-    group: Any, num_frames: int, ends: Mapping[str, int], job: Job, where: str
+    demo: Demonstration, ends: Mapping[str, int], job: Job
 ) -> dict[str, tuple[int, Maker | None]]:
     """signal -> (end, who made it) of each that has to be written.
 
     Raises UnreadableEpisode for ends that are not legal and for labels that have to be kept.
     """
-    _check_legal(ends, job.specs, num_frames, where)
-    found = signals_of(group, job.place, num_frames, where)
+    _check_legal(ends, job.specs, demo)
+    found = signals_of(demo, job.place)
     wanted: dict[str, tuple[int, Maker | None]] = {}
     for spec in job.specs:
         own = {name: values for name, values in found.items() if name in spec.signals}
@@ -150,46 +148,42 @@ def _wanted(
             if label is None:  # absent, or it never changes and so labels nothing
                 wanted[name] = (end, job.labelled_by)
             elif label != end:
-                if made_by(group, job.place, name) != "kairoscope" and not job.overwrite:
+                if found[name].made_by != "kairoscope" and not job.overwrite:
                     raise UnreadableEpisode(
-                        f"{where}: {name!r} ends at {label} by a label that Kairoscope did not "
+                        f"{demo.where}: {name!r} ends at {label} by a label that Kairoscope did not "
                         f"make, would end at {end}: kept; pass overwrite=True to replace it"
                     )
                 wanted[name] = (end, job.labelled_by)
             else:
-                wanted |= _agreeing(group, name, end, found[name], previous, job)
+                wanted |= _agreeing(name, end, found[name], previous, job)
             previous = end if job.place.after_previous else 0
     return wanted
 
 
 def _agreeing(
-    group: Any, name: str, end: int, values_T: NDArray[Any], previous: int, job: Job
+    name: str, end: int, signal: Signal, previous: int, job: Job
 ) -> dict[str, tuple[int, Maker | None]]:
     """What is left to do about a signal whose label is right already."""
-    maker = made_by(group, job.place, name)
-    if job.labelled_by == "human" and maker == "kairoscope":
+    if job.labelled_by == "human" and signal.made_by == "kairoscope":
         return {name: (end, "human")}
-    is_bool = group[job.place.group][name].dtype == bool
-    reader_agrees = change_end(values_T, previous, rises_only=False) == end
-    if reader_agrees and (job.place.may_be_bool or not is_bool):
+    reader_agrees = change_end(signal.values_T, previous, rises_only=False) == end
+    if reader_agrees and (job.place.may_be_bool or not signal.is_bool):
         return {}
-    return {name: (end, None if maker == "unknown" else maker)}
+    return {name: (end, None if signal.made_by == "unknown" else signal.made_by)}
 
 
-def _check_legal(
-    ends: Mapping[str, int], specs: Sequence[TaskSpec], num_frames: int, where: str
-) -> None:
+def _check_legal(ends: Mapping[str, int], specs: Sequence[TaskSpec], demo: Demonstration) -> None:
     """Raises UnreadableEpisode, in words, where generation could not start from these ends."""
     names = [name for spec in specs for name in spec.signals]
     found = [f"no end for {name!r}" for name in names if name not in ends]
     found += [f"no signal {name!r} in {names}" for name in ends if name not in names]
     for spec in specs if not found else ():
         own = [ends[name] for name in spec.signals]
-        if wrong := violations(own, spec, num_frames):
-            nearest = nearest_legal(own, spec, num_frames)
+        if wrong := violations(own, spec, demo.num_frames):
+            nearest = nearest_legal(own, spec, demo.num_frames)
             found += [*wrong, f"nearest legal ends: {list(nearest) if nearest else 'none'}"]
     if found:
-        raise UnreadableEpisode(f"{where}: {'; '.join(found)}")
+        raise UnreadableEpisode(f"{demo.where}: {'; '.join(found)}")
 
 
 def _stale(file: Any, target: Path, original: Any, source: Path, job: Job) -> dict[str, str]:
@@ -207,14 +201,13 @@ def _stale(file: Any, target: Path, original: Any, source: Path, job: Job) -> di
     problems = {}
     for demo in in_order(list(there)):
         try:
-            group, copied = demonstration(original, source, demo), demonstration(file, target, demo)
-            num_frames = length(group, demo)
-            if num_frames != length(copied, demo):
+            first, copied = demonstration(original, source, demo), demonstration(file, target, demo)
+            if first.num_frames != copied.num_frames:
                 raise UserError(
                     f"{target}: exists and is not a copy of {source} ({demo} has another length); "
                     "choose another file or remove it"
                 )
-            new = _kept(group, num_frames, job, demo) - _kept(copied, num_frames, job, demo)
+            new = _kept(first, job) - _kept(copied, job)
         except UnreadableEpisode:
             continue  # listed already, or not to be written
         if new and not job.overwrite:
@@ -225,27 +218,24 @@ def _stale(file: Any, target: Path, original: Any, source: Path, job: Job) -> di
     return problems
 
 
-def _kept(group: Any, num_frames: int, job: Job, where: str) -> set[str]:
+def _kept(demo: Demonstration, job: Job) -> set[str]:
     """Signals with a label that Kairoscope did not make."""
-    signals = signals_of(group, job.place, num_frames, where)
+    signals = signals_of(demo, job.place)
     return {
         name
         for name, end in label_ends(signals, job.place, None).items()
-        if end is not None and made_by(group, job.place, name) != "kairoscope"
+        if end is not None and signals[name].made_by != "kairoscope"
     }
 
 
-def _apply(
-    group: Any, where: str, signals: Mapping[str, tuple[int, Maker | None]], job: Job
-) -> None:
+def _apply(demo: Demonstration, signals: Mapping[str, tuple[int, Maker | None]], job: Job) -> None:
     """Write what one demonstration lacks."""
-    num_frames = length(group, where)
-    for name, values in job.complete(group, num_frames, where).items():
-        group.create_dataset(name, data=values)
-    folder = group.require_group(job.place.group)
+    for name, values in job.complete(demo).items():
+        demo.group.create_dataset(name, data=values)
+    folder = demo.group.require_group(job.place.group)
     for name, (end, maker) in signals.items():
         if name in folder:
             del folder[name]
-        folder.create_dataset(name, data=signal_T(end, num_frames, job.place.dtype))
+        folder.create_dataset(name, data=signal_T(end, demo.num_frames, job.place.dtype))
         if maker is not None:
             folder[name].attrs[MADE_BY] = maker

@@ -7,6 +7,7 @@ import pytest
 from hdf5_files import edited, step, write_isaaclab
 
 from kairoscope.robot.episode import Dataset, UnreadableEpisode
+from kairoscope.robot.hdf5 import Demonstration
 from kairoscope.robot.isaaclab import missing_poses, open_isaaclab
 from kairoscope.robot.poses import matrices, moved, rotations, rotations_from_vectors
 
@@ -109,7 +110,7 @@ def annotate(path: Path, signals: Any) -> None:
         for demo in file["data"].values():
             length = demo["actions"].shape[0]
             for name, values in missing_poses(
-                demo, length, "x", arm="franka", order="wxyz"
+                Demonstration(demo, "x"), arm="franka", order="wxyz"
             ).items():
                 demo[name] = values
             for name, end in signals.items():
@@ -143,7 +144,7 @@ def test_poses_are_those_of_the_recorded_quaternions(tmp_path: Path, order: str)
     path = write_isaaclab(tmp_path / "raw.hdf5", order=order)
     with edited(path, "r") as file:
         demo = file["data/demo_0"]
-        found = missing_poses(demo, 200, "x", arm="franka", order=order)
+        found = missing_poses(Demonstration(demo, "x"), arm="franka", order=order)
         assert set(found) == {
             "obs/datagen_info/eef_pose/franka",
             "obs/datagen_info/target_eef_pose/franka",
@@ -174,7 +175,7 @@ def test_the_target_of_absolute_control_is_the_action(tmp_path: Path) -> None:
     with edited(path) as file:
         demo = file["data/demo_0"]
         demo["actions"][:, 3:7] = demo["obs/eef_quat"][()]
-        found = missing_poses(demo, 200, "x", arm="franka", order="wxyz")
+        found = missing_poses(Demonstration(demo, "x"), arm="franka", order="wxyz")
         target = found["obs/datagen_info/target_eef_pose/franka"]
         np.testing.assert_allclose(target[:, :3, 3], demo["actions"][:, :3], atol=4e-7)
         eef = found["obs/datagen_info/eef_pose/franka"]
@@ -199,6 +200,11 @@ CANNOT: dict[str, tuple[Callable[[Any], object], str | None, str]] = {
         "franka",
         "not be finite",
     ),
+    "poses of nobody": (
+        lambda d: d.__setitem__("obs/datagen_info/eef_pose", np.zeros((200, 4, 4))),
+        "franka",
+        "eef_pose is a dataset, must be a group",
+    ),
     "no quaternion": (lambda d: d.__delitem__("obs/eef_quat"), "franka", "has no obs/eef_quat"),
     "no objects": (lambda d: d.__delitem__("states/rigid_object"), "franka", "object poses"),
     "no start": (lambda d: d.__delitem__("initial_state"), "franka", "has no initial_state"),
@@ -222,7 +228,7 @@ def test_poses_that_cannot_be_computed_are_refused_in_words(tmp_path: Path, case
     with edited(path) as file:
         damage(file["data/demo_0"])
         with pytest.raises(UnreadableEpisode, match=said):
-            missing_poses(file["data/demo_0"], 200, "x", arm=arm, order="wxyz")
+            missing_poses(Demonstration(file["data/demo_0"], "x"), arm=arm, order="wxyz")
 
 
 def test_two_arms_and_hands_are_found_by_their_names(tmp_path: Path) -> None:

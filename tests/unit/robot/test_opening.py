@@ -7,6 +7,7 @@ import h5py
 import numpy as np
 import pytest
 from hdf5_files import edited, write_isaaclab, write_mimicgen
+from lerobot_files import make_v2
 
 from kairoscope.core import UserError
 from kairoscope.robot.episode import UnreadableEpisode
@@ -21,6 +22,14 @@ def test_formats_are_recognised_by_what_is_in_them(tmp_path: Path) -> None:
     with edited(tmp_path / "b.hdf5") as file:
         del file["data"].attrs["env_args"]
     assert open_dataset(tmp_path / "b.hdf5").format == "isaaclab"
+
+
+def test_a_lerobot_folder_is_recognised(tmp_path: Path) -> None:
+    root = make_v2(tmp_path / "dataset")
+    dataset = open_dataset(root)
+    assert dataset.format.startswith("lerobot")
+    assert dataset.episode(dataset.ids[0]).channels
+    assert open_dataset(root, fps=3).fps == 3
 
 
 def without_actions(data: Any) -> None:

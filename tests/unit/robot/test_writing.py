@@ -2,6 +2,7 @@
 
 import warnings
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -88,6 +89,36 @@ def test_isaac_lab_reads_back_what_was_written(tmp_path: Path) -> None:
     report = isaaclab.write_signals(source, out, boundaries(spec, ends), spec=spec)
     assert report.unchanged == ("demo_0", "demo_1")
     assert out.read_bytes() == again
+
+
+def test_isaac_lab_s_own_code_reads_back_what_was_written(tmp_path: Path) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        theirs = pytest.importorskip(
+            "isaaclab_mimic.datagen.datagen_info_pool", exc_type=ImportError
+        )
+    spec = SPECS["stack_cube"]
+    ends = {"demo_0": [31, 81, 121], "demo_1": [2, 100, 199]}
+    source, out = write_isaaclab(tmp_path / "raw.hdf5"), tmp_path / "out.hdf5"
+    isaaclab.write_signals(source, out, boundaries(spec, ends), spec=spec)
+    subtasks = [
+        SimpleNamespace(
+            subtask_term_signal=signal,
+            subtask_term_offset_range=offsets,
+            subtask_start_offset_range=(0, 0),
+        )
+        for signal, offsets in zip((*spec.signals, None), (*spec.offsets, (0, 0)), strict=True)
+    ]
+    config = SimpleNamespace(
+        subtask_configs={"franka": subtasks}, datagen_config=SimpleNamespace(use_skillgen=False)
+    )
+    environment = SimpleNamespace(
+        cfg=config, actions_to_gripper_actions=lambda actions: {"franka": actions[:, -1:]}
+    )
+    pool = theirs.DataGenInfoPool(environment, config, "cpu")
+    pool.load_from_dataset_file(str(out))
+    found = [[end for _, end in parts[:-1]] for parts in pool.subtask_boundaries["franka"]]
+    assert found == list(ends.values())
 
 
 def test_two_arms_have_an_order_each(tmp_path: Path) -> None:
