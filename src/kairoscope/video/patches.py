@@ -1,5 +1,8 @@
 """Frames -> the rows a Qwen2.5-VL or Qwen3-VL vision tower takes, equal to Hugging Face's to the bit."""
 
+import os
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -8,6 +11,9 @@ from kairoscope.video.sampling import QWEN25_GEOMETRY, PatchGeometry
 
 BLOCK = 56
 """Rows that are turned into floats at a time: with their constants they stay in a core's own cache."""
+MOST_THREADS = 4
+BYTES_PER_THREAD = 2**25
+"""Of the result: a thread is not worth starting for less."""
 
 
 def to_patches(
@@ -36,34 +42,52 @@ def to_patches(
     grid_t, grid_h, grid_w = -(-num_frames // tp), height // p, width // p
     if pixels_THWC.device.type != "cpu":
         return _on_device(pixels_THWC, geometry), (grid_t, grid_h, grid_w)
-    # NumPy, not torch: it stays on this thread. Torch would wake its others for each small step, and
-    # these would then wait busily for the next one; two cores paid three times as much.
-    pictures = pixels_THWC.numpy()
+    # NumPy, not torch: torch would wake its threads for each small step, and these would then wait
+    # busily for the next one; two cores paid three times as much.
+    pictures_TCHW = pixels_THWC.numpy().transpose(0, 3, 1, 2)
     rows = np.empty((grid_t, grid_h * grid_w, 3 * tp * p * p), np.float32)
+    threads = min(MOST_THREADS, os.cpu_count() or 1, max(1, rows.nbytes // BYTES_PER_THREAD))
+    if threads == 1:
+        _cut(pictures_TCHW, rows, geometry)
+    else:
+        with ThreadPoolExecutor(threads) as pool:
+            shares = [
+                pool.submit(_cut, pictures_TCHW, rows, geometry, first, threads)
+                for first in range(threads)
+            ]
+        for share in shares:
+            share.result()
+    return torch.from_numpy(rows.reshape(-1, 3 * tp * p * p)), (grid_t, grid_h, grid_w)
+
+
+def _cut(
+    pictures_TCHW: NDArray[np.uint8],
+    rows: NDArray[np.float32],
+    geometry: PatchGeometry,
+    first: int = 0,
+    step: int = 1,
+) -> None:
+    """Fill every `step`-th temporal patch of `rows`, (temporal patches, patches, columns)."""
+    _, _, height, width = pictures_TCHW.shape
+    p, m, tp = geometry.patch_px, geometry.merge, geometry.temporal
     mean, std = (
         np.tile(np.repeat(np.asarray(values, np.float32) * np.float32(255), tp * p * p), BLOCK)
         for values in (geometry.mean, geometry.std)
     )
     # One temporal patch at a time stays in the cache, and bytes are put in order before they become
-    # floats: what is left of the cost is writing the result once.
-    for index, part in enumerate(rows):
-        frames = pictures[index * tp : (index + 1) * tp]
-        if len(frames) < tp:
-            frames = np.concatenate([frames, np.repeat(frames[-1:], tp - len(frames), axis=0)])
-        _normalise(_ordered(frames, geometry), mean, std, part.reshape(-1))
-    values = torch.from_numpy(rows.reshape(grid_t * grid_h * grid_w, -1))
-    return values, (grid_t, grid_h, grid_w)
-
-
-def _ordered(frames_THWC: NDArray[np.uint8], geometry: PatchGeometry) -> NDArray[np.uint8]:
-    """The bytes of one temporal patch in the order of its rows and columns, flat."""
-    num_frames, height, width, _ = frames_THWC.shape
-    p, m = geometry.patch_px, geometry.merge
-    planes = np.ascontiguousarray(frames_THWC.transpose(0, 3, 1, 2))
+    # floats: what is left of the cost is writing the result once. The memory for it is taken once:
+    # given back each time, it would come from the system anew.
+    planes = np.empty((tp, 3, height, width), np.uint8)
     # Lines of a patch are moved whole: an element of this view is one of `patch_px` bytes.
-    lines = planes.view(f"V{p}").reshape(num_frames, 3, height // p // m, m, p, width // p // m, m)
-    ordered = np.ascontiguousarray(lines.transpose(2, 5, 3, 6, 1, 0, 4))
-    return ordered.reshape(-1).view(np.uint8)
+    lines = planes.view(f"V{p}").reshape(tp, 3, height // p // m, m, p, width // p // m, m)
+    in_order = lines.transpose(2, 5, 3, 6, 1, 0, 4)
+    ordered = np.empty(in_order.shape, in_order.dtype)
+    for index in range(first, len(rows), step):
+        frames = pictures_TCHW[index * tp : (index + 1) * tp]
+        planes[: len(frames)] = frames
+        planes[len(frames) :] = frames[-1]
+        ordered[:] = in_order
+        _normalise(ordered.reshape(-1).view(np.uint8), mean, std, rows[index].reshape(-1))
 
 
 def _normalise(

@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from kairoscope.video import patches
 from kairoscope.video.patches import to_patches
 from kairoscope.video.sampling import QWEN3_GEOMETRY, QWEN25_GEOMETRY, PatchGeometry
 
@@ -47,6 +48,17 @@ def test_views_are_taken_as_they_are() -> None:
     pixels = torch.randint(0, 256, (4, 84, 60, 3), dtype=torch.uint8)
     window = pixels[:, :56, 2:58]
     assert torch.equal(to_patches(window)[0], to_patches(window.contiguous())[0])
+
+
+@pytest.mark.parametrize("num_frames", [7, 60])
+def test_several_threads_give_the_same(num_frames: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    pixels = torch.randint(0, 256, (num_frames, 56, 84, 3), dtype=torch.uint8)
+    expected, grid = to_patches(pixels)
+    monkeypatch.setattr(patches, "BYTES_PER_THREAD", 1)
+    monkeypatch.setattr("os.cpu_count", lambda: 3)
+    values, same_grid = to_patches(pixels)
+    assert same_grid == grid
+    assert torch.equal(values, expected)
 
 
 @pytest.mark.parametrize("shape", [(0, 28, 28, 3), (2, 28, 14, 3), (2, 30, 28, 3), (2, 28, 28, 4)])
