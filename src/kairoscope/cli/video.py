@@ -36,8 +36,9 @@ def stamp(
 ) -> None:
     """Burn the time into every frame of videos (H.264; frame times and sound are kept).
 
-    Any frame rate, constant or not, odd sizes, rotation. A video that is there already, made with
-    the same settings, is left alone; one that cannot be read does not end the others.
+    Any frame rate, constant or not, odd sizes, rotation. A video that is there already, made
+    from the same clip with the same settings, is left alone; one that cannot be read does not end the
+    others.
     """
     from kairoscope.settings import assignments, changed
     from kairoscope.video.stampfile import FILE_POLICY
@@ -133,13 +134,15 @@ def frames(
     from kairoscope.video.frames import load_frames
     from kairoscope.video.sheet import contact_sheet
 
+    path = sheet or Path(f"{clip.name}.frames.png")
+    if path.suffix.lower() != ".png":
+        raise UserError(f"--sheet {path}: allowed: the name of a .png file")
     own, geometry = frame_input(model)
     policy = own or get_recipe("subtask-times").frames
     policy = changed(policy, assignments(frames or [], "--frames"), "--frames")
     if fps is not None:
         policy = changed(policy, {"fps": fps}, "--fps")
     report = frame_report(clip, policy, geometry)
-    path = sheet or Path(f"{clip.name}.frames.png")
     contact_sheet(load_frames(clip, policy, geometry), path, grid_px=geometry.unit_px)
     _print_report(report)
     say(f"contact sheet: {path}")

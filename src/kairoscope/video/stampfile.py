@@ -11,6 +11,7 @@ import io
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
+from hashlib import file_digest
 from operator import itemgetter
 from pathlib import Path
 
@@ -53,7 +54,7 @@ class StampReport:
     source: Path
     target: Path
     skipped: bool
-    """True where a finished target with the same settings was there already."""
+    """True where a finished target of the same clip and settings was there already."""
     num_frames: int
     width: int
     height: int
@@ -77,8 +78,8 @@ def stamp_file(
     `stamp_place` and `stamp_height` count: `frame` writes every frame's own time, `pair` the time of
     the first frame of the pair that sampling at `fps` would take (so that both carry one label).
 
-    The target appears when it is complete, or not at all. One that is newer than the source and
-    was made with the same settings is left alone.
+    The target appears when it is complete, or not at all. One that was made from the same bytes with
+    the same settings is left alone.
 
     Raises:
         UnreadableClip: the source cannot be read to its end.
@@ -90,13 +91,13 @@ def stamp_file(
     """
     source, target = Path(source), Path(target)
     check_settings(policy, preset, crf)
-    _check_name(target)
     clip = scan(source)
+    _check_name(target)
     if target.exists() and source.samefile(target):
         raise UserError(f"{source}: source and target are the same file")
-    settings = _settings(policy, preset, crf)
+    settings = f"{_settings(policy, preset, crf)}, source {_digest(source)}"
     overlay = Overlay.fit(clip, policy)
-    if _is_finished(source, target, settings):
+    if _is_finished(target, settings):
         return _report(clip, target, overlay, skipped=True)
     part = target.with_name(f".{target.stem}.part{target.suffix}")
     try:
@@ -144,7 +145,13 @@ def _settings(policy: FramePolicy, preset: str, crf: int) -> str:
     return f"kairoscope stamp: {policy.stamp}{rate}, {place}, {preset} crf {crf}"
 
 
-def _is_finished(source: Path, target: Path, settings: str) -> bool:
+def _digest(source: Path) -> str:
+    """Of the bytes of a clip: another one under its name, or it under another name, is told by it."""
+    with source.open("rb") as file:
+        return file_digest(file, "sha256").hexdigest()[:16]
+
+
+def _is_finished(target: Path, settings: str) -> bool:
     """Whether an earlier run made the target. A file that is not ours is never overwritten."""
     if not target.exists():
         return False
@@ -156,7 +163,7 @@ def _is_finished(source: Path, target: Path, settings: str) -> bool:
         pass
     if not made_with.startswith("kairoscope stamp:"):
         raise UserError(f"{target}: exists and was not made by stamping; it is left as it is")
-    return made_with == settings and target.stat().st_mtime >= source.stat().st_mtime
+    return made_with == settings
 
 
 def _encode(

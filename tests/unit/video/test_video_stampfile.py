@@ -2,6 +2,7 @@
 
 import os
 import resource
+import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -137,6 +138,19 @@ def test_pairs_as_sampling_takes_them(make_clip: MakeClip) -> None:
     assert overlay.labels_s == pytest.approx([0.4 * (i // 4) for i in range(20)])
 
 
+def test_a_target_of_another_clip_is_not_taken_for_this_ones(
+    make_clip: MakeClip, tmp_path: Path
+) -> None:
+    source, target = make_clip(num_frames=5), tmp_path / "stamped.mp4"
+    other = make_clip("other.mp4", num_frames=7)
+    stamp_file(source, target)
+    assert stamp_file(other, target).num_frames == scan(target).info.num_frames == 7
+    shutil.copy2(source, other)  # with the older time of change
+    assert not stamp_file(other, target).skipped
+    assert scan(target).info.num_frames == 5
+    assert stamp_file(source, target).skipped
+
+
 def test_finished_targets_are_left_alone(make_clip: MakeClip, tmp_path: Path) -> None:
     source, target = make_clip(num_frames=5), tmp_path / "stamped.mp4"
     assert not stamp_file(source, target).skipped
@@ -145,7 +159,7 @@ def test_finished_targets_are_left_alone(make_clip: MakeClip, tmp_path: Path) ->
     assert target.stat().st_mtime_ns == written
     assert not stamp_file(source, target, crf=30).skipped
     os.utime(source, (time.time() + 10, time.time() + 10))
-    assert not stamp_file(source, target, crf=30).skipped
+    assert stamp_file(source, target, crf=30).skipped
     foreign = make_clip("mine.mp4", num_frames=3)
     content = foreign.read_bytes()
     with pytest.raises(UserError, match="not made by stamping"):
