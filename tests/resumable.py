@@ -16,6 +16,14 @@ COMMANDS: dict[str, list[str]] = {
     "run": ["run", "subtask-times", "--data=data", "--model=model", "--out=out", *TRAINING],
     "stamp": ["stamp", "data", "out"],
     "warm-up-vision": ["warm-up-vision", "out", "--data=data", "--model=model", *TRAINING],
+    "new-model": [
+        "new-model",
+        "out",
+        "--data=data",
+        "--size=text_depth=1",
+        "--size=vision_depth=1",
+    ],
+    "convert": ["convert", "data", "out", "--video-root=."],
 }
 RESULTS = {
     "annotate": ["boundaries.csv", "boundaries.jsonl", "problems.json"],
@@ -26,6 +34,8 @@ RESULTS = {
         *("re_evaluation/metrics.json", "curation.json", "analysis.json"),
     ],
     "stamp": [f"{letter}.mp4" for letter in "abcdefgh"],
+    "new-model": ["model.safetensors", "config.json", "kairoscope.json", "tokenizer.json"],
+    "convert": ["data-00000-of-00001.arrow", "dataset_info.json"],
     "warm-up-vision": ["model.safetensors", "config.json", "kairoscope.json", "warm_up.jsonl"],
 }
 

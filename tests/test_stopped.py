@@ -22,7 +22,8 @@ def test_a_full_disk_is_said_and_nothing_finished_is_lost(
     uninterrupted: Callable[[str], dict[str, bytes]],
 ) -> None:
     place = world_in(tmp_path, world)
-    limit = {"annotate": 3000, "evaluate": 6000, "stamp": 4000}.get(name, 60_000)
+    small = {"annotate": 3000, "evaluate": 6000, "stamp": 4000, "convert": 2000}
+    limit = small.get(name, 60_000)
     full = program.run(*COMMANDS[name], cwd=place, file_limit=limit)
     assert full.code == 2, full.said
     assert is_clean(full)
@@ -45,9 +46,9 @@ def test_stopped_anywhere_and_run_again_gives_the_same(
 ) -> None:
     place = world_in(tmp_path, world)
     moments = {"annotate": [1, 5], "evaluate": [3, 12], "sft": [4], "run": [2, 12], "stamp": [40]}
-    moments["warm-up-vision"] = [3, 2]
+    moments |= {"warm-up-vision": [3, 2], "new-model": [1, 3], "convert": [1, 2]}
     for after in moments[name]:
-        of = "frames" if name == "stamp" else "rows"
+        of = {"stamp": "frames", "new-model": "files", "convert": "files"}.get(name, "rows")
         stopped = program.run(*COMMANDS[name], cwd=place, send=sent, after=after, of=of)
         if sent == signal.SIGINT:
             assert stopped.code == 130, stopped.said
@@ -58,6 +59,7 @@ def test_stopped_anywhere_and_run_again_gives_the_same(
     ended = program.run(*COMMANDS[name], cwd=place)
     assert ended.code == 0, ended.said
     assert results_of(name, place) == uninterrupted(name)
+    assert {file.name for file in place.iterdir()} == {"data", "model", "out"}
 
 
 @pytest.mark.parametrize("delay_s", [0.2, 1.5])

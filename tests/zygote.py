@@ -71,7 +71,7 @@ def _prepare(
     Args:
         send: signal that the command gets.
         after: how many `of` it may finish before.
-        of: `rows` of a run, or `frames` that are stamped.
+        of: `rows` of a run, `frames` that are stamped, or `files` of a folder that is written whole.
         file_limit: no file may grow beyond so many bytes, as on a disk that is full.
     """
     if file_limit is not None:
@@ -96,6 +96,8 @@ def _prepare(
         import kairoscope.runs as module
 
         module.append_lines = counted(module.append_lines)  # type: ignore[attr-defined]
+    elif of == "files":
+        os.fsync = counted(os.fsync)
     else:
         from kairoscope.video.overlay import Overlay
 

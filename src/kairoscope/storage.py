@@ -12,6 +12,7 @@ import fcntl
 import json
 import math
 import os
+import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from pathlib import Path
@@ -91,6 +92,41 @@ def write_text_atomic(path: Path, text: str) -> None:
             temporary.unlink(missing_ok=True)
         if isinstance(error, OSError):
             raise storage_error(error, path) from error
+        raise
+
+
+def displaced(folder: Path) -> Path:
+    """Where a folder is for the moment in which `whole_folder` puts another one at its place.
+
+    Hidden, and so not something of the user's that has this name.
+    """
+    return folder.with_name(f".{folder.name}.old")
+
+
+@contextlib.contextmanager
+def whole_folder(folder: Path) -> Iterator[Path]:
+    """A folder to fill, which takes the place of `folder` once it is on the disk as a whole.
+
+    A kill leaves what was there before, here or at `displaced(folder)`; what an earlier one left
+    behind is cleared away. Raises `UserError` where it cannot be written.
+    """
+    temporary, old = folder.with_name(f".{folder.name}.part"), displaced(folder)
+    try:
+        for leftover in (temporary, old):
+            shutil.rmtree(leftover, ignore_errors=True)
+        temporary.mkdir(parents=True)
+        yield temporary
+        for file in filter(Path.is_file, temporary.rglob("*")):
+            with file.open("rb") as stream:
+                os.fsync(stream.fileno())
+        if folder.exists():
+            folder.replace(old)
+        temporary.replace(folder)
+        shutil.rmtree(old, ignore_errors=True)
+    except BaseException as error:
+        shutil.rmtree(temporary, ignore_errors=True)
+        if isinstance(error, OSError):
+            raise storage_error(error, folder) from error
         raise
 
 

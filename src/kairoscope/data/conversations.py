@@ -30,7 +30,7 @@ from kairoscope.data.messages import (
     user_parts,
 )
 from kairoscope.data.rows import Problem, kind_of
-from kairoscope.storage import storage_error
+from kairoscope.storage import whole_folder
 
 COLUMN = "conversations"
 
@@ -157,16 +157,8 @@ def write_conversations(
     import datasets
 
     rows = [_row(sample, task, video_root) for sample in samples]
-    part = path.with_name(path.name + ".part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with _quiet(datasets):
-            datasets.Dataset.from_list(rows).save_to_disk(str(part.absolute()))
-        if path.exists():
-            path.rmdir()
-        part.rename(path)
-    except OSError as error:
-        raise storage_error(error, path) from error
+    with whole_folder(path) as part, _quiet(datasets):
+        datasets.Dataset.from_list(rows).save_to_disk(str(part.absolute()))
 
 
 def _conversation(row: Mapping[str, Any], messages: Messages) -> Conversation:

@@ -19,6 +19,7 @@ from transformers import (
 
 from kairoscope.core import FramePolicy, Sample, Task, UserError
 from kairoscope.models.checkpoint import save_checkpoint
+from kairoscope.models.saving import written_whole
 
 SPECIAL_TOKENS = (
     "<|endoftext|>",
@@ -163,13 +164,13 @@ def make_checkpoint(
     size: Size,
     seed: int,
 ) -> int:
-    """Write a checkpoint with random weights whose tokenizer knows the task's texts.
+    """Write a checkpoint with random weights whose tokenizer knows the task's texts, whole or not at all.
 
     Returns:
         The number of weights.
 
     Raises:
-        UserError: no sample has an answer, or an impossible size.
+        UserError: no sample has an answer, an impossible size, or a full disk.
     """
     texts = []
     for sample in samples:
@@ -182,5 +183,6 @@ def make_checkpoint(
         raise UserError(f"none of the {len(samples)} samples has an answer to learn to write")
     tokenizer = train_tokenizer(texts)
     network = new_network(tokenizer, size, seed)
-    save_checkpoint(network, tokenizer, policy, folder, notes={"seed": seed})
+    with written_whole(folder) as temporary:
+        save_checkpoint(network, tokenizer, policy, temporary, notes={"seed": seed})
     return sum(weight.numel() for weight in network.parameters())

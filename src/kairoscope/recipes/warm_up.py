@@ -21,12 +21,12 @@ from kairoscope.data.tracks import HandTrack, hand_tracks_of
 from kairoscope.models.checkpoint import Checkpoint, save_checkpoint
 from kairoscope.models.load import described, load_weights
 from kairoscope.models.names import located
+from kairoscope.models.saving import written_whole
 from kairoscope.recipes.stages import AnySample, Frames, Progress, load_data, policy_for
 from kairoscope.run_folders import differing
 from kairoscope.runs import Run
 from kairoscope.storage import append_lines, plain, read_json, read_lines, storage_error
 from kairoscope.train.schedule import warmup_advice
-from kairoscope.train.state import written_whole
 from kairoscope.train.vision_warmup import DEFAULT_STEPS, warm_up_vision
 
 LOG = "warm_up"

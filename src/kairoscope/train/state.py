@@ -2,10 +2,7 @@
 
 import json
 import math
-import os
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +14,8 @@ from safetensors.torch import save_file
 from kairoscope.config import SFTConfig
 from kairoscope.core import FramePolicy, Task, UserError
 from kairoscope.models.checkpoint import Checkpoint, save_checkpoint
-from kairoscope.storage import storage_error
+from kairoscope.models.saving import written_whole
+from kairoscope.storage import displaced
 from kairoscope.train.trainable import Trained, merged_weights
 
 MOMENTS = ("exp_avg", "exp_avg_sq", "step")
@@ -63,36 +61,6 @@ def save_state(out: Path, trained: Trained, state: TrainState, keep: int) -> Non
         (temporary / "state.json").write_text(json.dumps(asdict(state)) + "\n")
     for old in _states(out)[:-keep]:
         shutil.rmtree(old)
-
-
-@contextmanager
-def written_whole(folder: Path) -> Iterator[Path]:
-    """A folder to fill, which takes the place of `folder` once it is on the disk as a whole."""
-    temporary, old = (folder.with_name(folder.name + end) for end in (".part", ".old"))
-    try:
-        for leftover in (temporary, old):
-            shutil.rmtree(leftover, ignore_errors=True)
-        temporary.mkdir(parents=True)
-        yield temporary
-        for file in temporary.iterdir():
-            with file.open("rb") as stream:
-                os.fsync(stream.fileno())
-        if folder.exists():
-            folder.replace(old)
-        temporary.replace(folder)
-        shutil.rmtree(old, ignore_errors=True)
-    except (OSError, SafetensorError) as error:
-        shutil.rmtree(temporary, ignore_errors=True)
-        raise _unwritten(error, folder) from error
-
-
-def _unwritten(error: OSError | SafetensorError, folder: Path) -> UserError:
-    if isinstance(error, OSError):
-        return storage_error(error, folder)
-    return UserError(
-        f"{folder}: could not be written ({error}); everything saved before is kept: free some "
-        "space and run the same command again"
-    )
 
 
 def load_latest(out: Path, trained: Trained) -> TrainState | None:
@@ -151,7 +119,7 @@ def _states(out: Path) -> list[Path]:
 
 def _recover(folder: Path) -> None:
     """Put a folder back in its place if a kill came between its going and the new one's coming."""
-    old = folder.with_name(folder.name + ".old")
+    old = displaced(folder)
     if old.exists() and not folder.exists():
         old.replace(folder)
 

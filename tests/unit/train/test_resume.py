@@ -109,10 +109,10 @@ def test_a_finished_run_does_nothing_more(straight: Path, tmp_path: Path) -> Non
 
 def test_a_kill_between_two_renames_loses_nothing(straight: Path, tmp_path: Path) -> None:
     out = Path(shutil.copytree(straight, tmp_path / "torn"))
-    (out / "best").rename(out / "best.old")
-    (out / "state" / "step_0000007").rename(out / "state" / "step_0000007.old")
-    (out / "state" / "step_0000007.part").mkdir()
-    (out / "best.part").mkdir()
+    (out / "best").rename(out / ".best.old")
+    (out / "state" / "step_0000007").rename(out / "state" / ".step_0000007.old")
+    (out / "state" / ".step_0000007.part").mkdir()
+    (out / ".best.part").mkdir()
     train(straight.parent / "clips", out)
     assert_same_run(straight, out)
 
