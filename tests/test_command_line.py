@@ -70,7 +70,7 @@ MISTAKES = [
     ((*EVALUATE, "--config=data/square.toml"), "data/square.toml: unknown 'name'; allowed: [sft]"),
     (("evaluate", "poetry", "--data=data", "--out=out"), "no recipe 'poetry'; there are: subtask"),
     (("evaluate", "subtask-times", "--data=model", "--out=out"), "model: holds no data; expected"),
-    ((*SFT, "--set=batch_size=0"), "--set: batch_size is 0; allowed: 1 or more"),
+    ((*SFT, "--set=batch_size=0"), "--set: batch_size is 0; allowed: 1 to 65536"),
     ((*SFT, "--set=learning_rate=fast"), "--set: learning_rate is 'fast'; allowed: a number"),
     ((*SFT, "--set=betas=[0.9]"), "betas is [0.9]; allowed: a list of 2"),
     ((*SFT, "--held-out=data"), "held-out and training data share groups, such as"),
@@ -84,6 +84,19 @@ MISTAKES = [
     (("frames", "data/labels.jsonl"), "data/labels.jsonl: not a video"),
     (("frames", "data/a.mp4", "--fps=900"), "--fps: fps is 900; allowed: 0.1 to 60"),
     (("convert", "data", "out.jsonl"), "out.jsonl: labels become a dataset"),
+    (
+        ("annotate", "", "--task=coffee", "--out=out"),
+        'kairoscope annotate "": empty; is a variable',
+    ),
+    ((*ANNOTATE[:-1], "--out="), "--out: empty; is a variable of the shell not set?"),
+    ((*SFT, "--set=batch_size=100000000"), "batch_size is 100000000; allowed: 1 to 65536"),
+    ((*SFT, "--set=seed=99999999999"), "seed is 99999999999; allowed: 0 to 4294967295"),
+    ((*SFT, f"--set=learning_rate=1{'0' * 400}"), "allowed: a number"),
+    ((*EVALUATE, "--seed=-1"), "seed is -1; allowed: 0 to 4294967295"),
+    ((*ANNOTATE, "--model=model", "--frames=max_frames=1"), "max_frames is 1; allowed: 2 or more"),
+    (("stamp", "nowhere", "out"), "nowhere: No such file or directory"),
+    (("frames", "data/a.mp4", "--sheet=data/b.mp4"), "--sheet data/b.mp4: allowed: the name of a"),
+    (("convert", "model", "out.jsonl"), "model: the folder has no labels.jsonl"),
     (("simulate", "--out=data", "--clips=1"), "data is not empty and holds no simulation"),
 ]
 
@@ -101,6 +114,48 @@ def test_a_mistake_is_one_message(
     assert said in line, ended.err
     assert "Traceback" not in ended.err
     assert not (tmp_path / "out").exists() or "tpu" in said
+
+
+def test_damaged_runs_are_named(program: Program, world: Path, tmp_path: Path) -> None:
+    for name in ("data", "model"):
+        (tmp_path / name).symlink_to(world / name)
+    assert program.run(*EVALUATE, "--no-control", cwd=tmp_path).code == 0
+    damages = [
+        ("metrics.json", "[]", "out/metrics.json: not the metrics of an evaluation"),
+        ("records.jsonl", "{}\n", "out/records.jsonl: not a record"),
+        ("environment.json", "[]", "out/environment.json: was not written by kairoscope"),
+        ("config.json", '{"format": 1, "kind": "x", "config": []}', "out/config.json: was not"),
+    ]
+    for file, content, said in damages:
+        before = (tmp_path / "out" / file).read_bytes()
+        (tmp_path / "out" / file).write_text(content)
+        again = (*EVALUATE, "--no-control")
+        args = again if file == "environment.json" else ("report", "out")
+        ended = program.run(*args, cwd=tmp_path)
+        assert ended.code == 2, ended.said
+        assert said in ended.err
+        (tmp_path / "out" / file).write_bytes(before)
+
+
+def test_the_last_checkpoint_is_not_called_the_best(
+    program: Program, world: Path, tmp_path: Path
+) -> None:
+    """Of clips of one recording none can be held out; what is left out is named before the training."""
+    (tmp_path / "model").symlink_to(world / "model")
+    (tmp_path / "data").mkdir()
+    rows = read_rows(world / "data" / "labels.jsonl")[:2]
+    for row in rows:
+        (tmp_path / "data" / row["video"]).symlink_to(world / "data" / row["video"])
+    write_rows(tmp_path / "data", [{**row, "group": "one"} for row in rows])
+    few = ("--set=max_steps=1", "--set=batch_size=2")
+    ended = program.run(*SFT, *few, cwd=tmp_path)
+    assert "trained on 2 clips, 0 held out, 0 left out; last checkpoint, step 1 of 1" in ended.out
+    write_rows(tmp_path / "data", [{**row, "duration_s": 99.0} for row in rows])
+    ended = program.run(*SFT[:-1], "--out=other", *few, cwd=tmp_path)
+    assert ended.code == 2, ended.said
+    assert ended.err.count("left out: ") == 2
+    assert "labels say 99 s" in ended.err
+    assert "error: no sample is left to train on" in ended.err
 
 
 def test_names_are_never_taken_for_markup(program: Program, world: Path, tmp_path: Path) -> None:

@@ -6,6 +6,8 @@ from typing import Any
 
 from kairoscope.core import UserError
 
+MOST_SEED = 2**32 - 1
+"""What every source of randomness takes."""
 LIMITS: Mapping[str, tuple[float, float]] = {
     "fps": (0.1, 60),
     "max_frames": (2, math.inf),
@@ -21,8 +23,8 @@ LIMITS: Mapping[str, tuple[float, float]] = {
     "bootstrap_draws": (10, 1_000_000),
     "epochs": (1e-9, 1e6),
     "max_steps": (1, math.inf),
-    "batch_size": (1, math.inf),
-    "micro_batch_size": (1, math.inf),
+    "batch_size": (1, 65_536),
+    "micro_batch_size": (1, 65_536),
     "learning_rate": (0, 100),
     "min_learning_rate_ratio": (0, 1),
     "warmup_steps": (0, math.inf),
@@ -35,6 +37,7 @@ LIMITS: Mapping[str, tuple[float, float]] = {
     "eval_every": (1, math.inf),
     "save_every": (1, math.inf),
     "keep_checkpoints": (1, math.inf),
+    "seed": (0, MOST_SEED),
     "rank": (1, 4096),
     "alpha": (1, 65_536),
     "dropout": (0, 1),
@@ -64,6 +67,17 @@ def check_limits(field: str, value: Any, where: str) -> None:
     for number in value if isinstance(value, tuple) else (value,):
         if isinstance(number, bool) or not isinstance(number, int | float):
             continue
-        if not least <= number <= most or not math.isfinite(number):
-            allowed = f"{least:g} or more" if most == math.inf else f"{least:g} to {most:g}"
-            raise UserError(f"{where}: {field} is {number:g}; allowed: {allowed}")
+        if not least <= number <= most or not is_finite(number):
+            top = "or more" if most == math.inf else f"to {_shown(most)}"
+            raise UserError(f"{where}: {field} is {_shown(number)}; allowed: {_shown(least)} {top}")
+
+
+def _shown(number: float) -> str:
+    """A whole number in full, as far as a line reaches."""
+    text = str(number) if isinstance(number, int) else f"{number:g}"
+    return text if len(text) <= 40 else f"{text[:37]}..."
+
+
+def is_finite(number: float) -> bool:
+    """As `math.isfinite`, also for whole numbers that are too large for it."""
+    return isinstance(number, int) or math.isfinite(number)

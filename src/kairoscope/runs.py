@@ -17,7 +17,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from kairoscope.core import Record
+from kairoscope.core import Record, UserError
 from kairoscope.environment import environment
 from kairoscope.records import record_from_json
 from kairoscope.run_folders import check_folder, check_same, clear_folder, read_config, write_config
@@ -101,6 +101,8 @@ class Run:
             write_json_atomic(file, {**now, "resumed": []})
             return
         kept = read_json(file)
+        if not isinstance(kept, dict):
+            raise UserError(f"{file}: was not written by kairoscope; choose another --out")
         last = kept["resumed"][-1] if kept.get("resumed") else kept
         if any(last.get(key) != now[key] for key in ("versions", "platform", "command")):
             write_json_atomic(file, {**kept, "resumed": [*kept.get("resumed", []), now]})
@@ -190,11 +192,29 @@ def _key(row: Mapping[str, Any], fields: Sequence[str]) -> tuple[Any, ...] | Non
     return tuple(row[f] for f in fields) if all(f in row for f in fields) else None
 
 
-def read_records(run: Run, name: str = "records", *, slim: bool = True) -> list[Record]:
-    """The answers in a run, sorted by sample and trial, whatever order they were made in.
+def read_metrics(run: Run) -> dict[str, Any] | None:
+    """What an evaluation came to, or None where it has not ended. Raises `UserError` for anything else."""
+    found = run.read_json("metrics.json")
+    if found is not None and not (isinstance(found, dict) and "n_clips" in found):
+        raise UserError(f"{run.path / 'metrics.json'}: not the metrics of an evaluation")
+    return found
 
-    `slim` leaves out posteriors and frame times, which are most of a record.
+
+def records_of(run: Run, name: str = "records", *, slim: bool = False) -> Iterator[Record]:
+    """The answers in a run, one at a time, in the order of their writing.
+
+    `slim` leaves out posteriors and frame times, which are most of a record. Raises `UserError` for a
+    row that is none.
     """
     dropped: dict[str, Any] = {"frame_times_s": (), "posteriors": ()} if slim else {}
-    records = (record_from_json({**row, **dropped}) for row in run.rows(name))
+    for row in run.rows(name):
+        try:
+            yield record_from_json({**row, **dropped})
+        except UserError as error:
+            raise UserError(f"{run.file(name)}: {error}") from error
+
+
+def read_records(run: Run, name: str = "records") -> list[Record]:
+    """`records_of`, slim, sorted by sample and trial, whatever order they were made in."""
+    records = records_of(run, name, slim=True)
     return sorted(records, key=lambda record: (record.sample_id, record.trial))

@@ -1,7 +1,7 @@
 """Settings from files and command lines into frozen dataclasses; unknown keys refused by name."""
 
 import dataclasses
-import math
+import sys
 import tomllib
 import types
 from collections.abc import Mapping, Sequence
@@ -106,7 +106,7 @@ def _fits(option: Any, value: Any) -> bool:
     if get_origin(option) is Literal:
         return any(type(value) is type(choice) and value == choice for choice in get_args(option))
     if option is float:
-        return type(value) in (int, float) and math.isfinite(value)
+        return type(value) in (int, float) and abs(value) <= sys.float_info.max
     return isinstance(option, type) and type(value) is option
 
 

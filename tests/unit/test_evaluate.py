@@ -12,7 +12,7 @@ from evaluation_runs import SeeingModel, config_of, make_samples, run_evaluation
 from kairoscope.core import Answer, Decoding, Failed, Request, Sampling, UserError
 from kairoscope.data.rows import Problem
 from kairoscope.recipes.subtask_times import TASK
-from kairoscope.runs import Run, read_records
+from kairoscope.runs import Run, read_records, records_of
 from kairoscope.wrong_video import wrong_clips
 
 
@@ -40,7 +40,7 @@ def test_a_record_holds_all_that_scoring_it_again_needs(tmp_path: Path) -> None:
     samples = make_samples(tmp_path / "clips", 4)
     run_evaluation(tmp_path / "run", SeeingModel(samples, noise_s=0.5), samples)
     by_id = {sample.id: sample for sample in samples}
-    records = read_records(Run.read(tmp_path / "run"), slim=False)
+    records = list(records_of(Run.read(tmp_path / "run")))
     assert len(records) == 4
     for record in records:
         sample = by_id[record.sample_id]

@@ -6,7 +6,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from kairoscope.cli.app import command, err, say, show
+from kairoscope.cli.app import command, counted, err, say, show
 from kairoscope.cli.options import DeviceOption
 
 MARKS = {True: Text("ok", "green"), False: Text("wrong", "red"), None: Text("note", "dim")}
@@ -37,6 +37,6 @@ def doctor(
             failed += finding.good is False
     show(table)
     if failed:
-        say(f"{failed} checks failed: see the rows marked wrong.", "red")
+        say(f"{counted(failed, 'check')} failed: see the rows marked wrong.", "red")
         raise typer.Exit(1)
     say("Everything that was checked is as it should be.")

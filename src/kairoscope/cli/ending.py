@@ -4,6 +4,7 @@ import os
 import sys
 import tempfile
 import traceback
+from collections.abc import Sequence
 from contextlib import suppress
 from importlib import import_module
 from io import TextIOWrapper
@@ -27,12 +28,21 @@ def run_command() -> None:
             # File names need not be text; what cannot be printed is printed as an escape.
             stream.reconfigure(errors="backslashreplace")
     try:
+        _check_arguments(sys.argv[1:])
         for module in VERBS:
             import_module(f"kairoscope.cli.{module}")
         app()
     except BaseException as error:
         _end(error)
         raise
+
+
+def _check_arguments(arguments: Sequence[str]) -> None:
+    """Refuse an empty one, which as a path would mean the folder that one is in."""
+    for place, argument in enumerate(arguments):
+        if not argument or (argument.startswith("--") and argument.endswith("=")):
+            named = argument.rstrip("=") or " ".join(["kairoscope", *arguments[:place], '""'])
+            raise UserError(f"{named}: empty; is a variable of the shell not set?")
 
 
 def _end(error: BaseException) -> None:

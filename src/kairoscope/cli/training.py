@@ -22,6 +22,7 @@ from kairoscope.cli.options import (
 )
 from kairoscope.cli.progress import bars
 from kairoscope.core import UserError
+from kairoscope.limits import MOST_SEED
 
 HELD_OUT_SHARE = 0.15
 MAX_LISTED = 20
@@ -36,7 +37,9 @@ def new_model(
     recipe: Annotated[
         str, typer.Option(metavar="RECIPE", help="Recipe whose texts train the tokenizer.")
     ] = "subtask-times",
-    seed: Annotated[int, typer.Option(metavar="N", help="Of the random weights.")] = 0,
+    seed: Annotated[
+        int, typer.Option(min=0, max=MOST_SEED, metavar="N", help="Of the random weights.")
+    ] = 0,
     size: Annotated[
         list[str] | None,
         typer.Option(
@@ -116,6 +119,9 @@ def sft(
             seed=sft_config.seed,
             on_progress=progress,
         )
+        left_out = [f"{drop.sample_id}: {drop.reason}: {drop.detail}" for drop in curation.drops]
+        left_out += [f"held out: {problem}" for problem in (chosen_on[1] if chosen_on else [])]
+        list_left_out(left_out, folder / "curation.json")
         result = train_stage(
             chosen,
             model=model,
@@ -131,13 +137,15 @@ def sft(
             curation=curation.manifest(),
             on_advice=advise,
         )
-    left_out = [f"{drop.sample_id}: {drop.reason}: {drop.detail}" for drop in curation.drops]
-    left_out += [f"{one.sample_id}: {one.reason}" for one in result.rejected]
-    left_out += [f"held out: {problem}" for problem in (chosen_on[1] if chosen_on else [])]
-    list_left_out(left_out, folder / "curation.json")
+    rejected = [f"{one.sample_id}: {one.reason}" for one in result.rejected]
+    list_left_out(rejected, folder / "train.jsonl")
+    judged = len(chosen_on[0] if chosen_on else curation.held_out)
+    trained_on = counted(len(curation.train) - len(rejected), "clip")
+    not_used = len(curation.drops) + len(rejected)
     say(
-        f"trained on {len(curation.train) - len(result.rejected)} of {counted(curation.n_in, 'clip')}; "
-        f"best checkpoint, step {result.best_step} of {result.num_steps}: {result.checkpoint}"
+        f"trained on {trained_on}, {judged} held out, {not_used} left out; "
+        f"{'best' if judged else 'last'} checkpoint, step {result.best_step} of "
+        f"{result.num_steps}: {result.checkpoint}"
     )
     say(f"report: {folder / 'training.html'}")
 

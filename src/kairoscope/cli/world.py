@@ -8,6 +8,7 @@ import typer
 from kairoscope.cli.app import command, counted, say
 from kairoscope.cli.options import OutOption
 from kairoscope.cli.progress import bars
+from kairoscope.limits import MOST_SEED
 
 
 @command("Data, models, this machine")
@@ -16,7 +17,9 @@ def simulate(
     clips: Annotated[
         int, typer.Option(metavar="N", help="Number of clips; a larger one adds to a folder.")
     ] = 100,
-    seed: Annotated[int, typer.Option(metavar="N", help="Decides what every clip shows.")] = 0,
+    seed: Annotated[
+        int, typer.Option(min=0, max=MOST_SEED, metavar="N", help="Decides what every clip shows.")
+    ] = 0,
     families: Annotated[
         list[str] | None,
         typer.Option(

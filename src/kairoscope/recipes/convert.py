@@ -76,9 +76,9 @@ def convert(
         samples = read_conversations(source, video_root=video_root, problems=problems)
         write_labels(samples, target)
         return _done(target, len(samples), "label", problems)
+    samples = load_folder(source, problems)
     if target.suffix.lower() == ".jsonl":
         raise UserError(f"{target}: labels become a dataset; allowed: the name of a new folder")
-    samples = load_folder(source, problems)
     write_conversations(samples, target, TASK, video_root=video_root)
     return _done(target, len(samples), "conversation", problems)
 

@@ -21,9 +21,9 @@ from kairoscope.recipes.stages import Frames, Progress, asked_with, policy_for
 from kairoscope.runs import Run
 from kairoscope.settings import changed
 from kairoscope.storage import canonical_json, plain
-from kairoscope.train.survey import Rejected
 from kairoscope.train.schedule import num_steps, warmup_advice
 from kairoscope.train.sft import SFTResult, sft
+from kairoscope.train.survey import Rejected
 from kairoscope.train.tensorboard import ScalarBoard
 
 AnySample = Sample[Any, Any]
@@ -133,7 +133,7 @@ def train_stage(
     if shared:
         raise UserError(f"held-out and training data share groups, such as {min(shared)!r}")
     if not train:
-        raise UserError("no sample is left to train on; see why in the list of what was left out")
+        raise UserError("no sample is left to train on; see what was left out, and why")
     identity, own = described(located(model))
     task, words = asked_with(recipe, prompt)
     policy = policy_for(recipe, own, frames)

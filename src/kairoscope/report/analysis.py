@@ -6,15 +6,15 @@ not depend on the video, constants, survivors counted as the whole, errors that 
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from kairoscope.core import Record
-from kairoscope.records import record_from_json
+from kairoscope.core import Record, UserError
 from kairoscope.report import rules_errors, rules_whole
 from kairoscope.report.boundaries import EventView, Likely, event_views, likely_boundaries
 from kairoscope.report.findings import RANK, Evidences, Finding, finding_from_json, finding_to_json
-from kairoscope.runs import Run
+from kairoscope.runs import Run, read_metrics, records_of
 from kairoscope.storage import read_json, write_json_atomic
 
 RULES: tuple[Callable[[Evidences], Finding | None], ...] = (
@@ -71,13 +71,15 @@ def analyse_run(run: Run, targets: Mapping[str, float] | None = None) -> list[Fi
     """The findings of a finished evaluation run; one row of it in memory at a time is whole."""
     records: list[Record] = []
     inside = total = 0
-    for row in run.rows("records"):
-        record = record_from_json(row)
+    for record in records_of(run):
         counts = true_ends_inside([(event_views(record), likely_boundaries(record.posteriors))])
         inside, total = inside + counts[0], total + counts[1]
-        records.append(record_from_json({**row, "posteriors": (), "frame_times_s": ()}))
+        records.append(replace(record, posteriors=(), frame_times_s=()))
     records.sort(key=lambda record: (record.sample_id, record.trial))
-    return analyse(run.read_json("metrics.json"), records, targets, (inside, total))
+    metrics = read_metrics(run)
+    if metrics is None:
+        raise UserError(f"{run.path}: holds no finished evaluation")
+    return analyse(metrics, records, targets, (inside, total))
 
 
 def write_analysis(

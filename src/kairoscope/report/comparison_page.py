@@ -12,7 +12,7 @@ from kairoscope.report.figures import HEADLINE, KINDS, Figure, figures, shown, s
 from kairoscope.report.page import embedded_json, interval, render_page, svg
 from kairoscope.report.paired import ClipScores, Difference, clip_scores, differences
 from kairoscope.report.plots import Bar, bars
-from kairoscope.runs import Run
+from kairoscope.runs import Run, read_metrics
 from kairoscope.storage import write_text_atomic
 
 PAGE = "comparison.html"
@@ -57,7 +57,7 @@ def run_names(folders: Sequence[Path]) -> list[str]:
 
 def _read(folder: Path, name: str) -> Compared:
     run = Run.read(folder)
-    metrics = run.read_json("metrics.json")
+    metrics = read_metrics(run)
     if run.kind != "evaluation" or metrics is None:
         raise UserError(f"{folder}: holds no finished evaluation")
     answers = read_answers(run)

@@ -7,7 +7,15 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from kairoscope.report.figures import Figure, dig, figures, prior_coverage, shown, step_unit
+from kairoscope.report.figures import (
+    Figure,
+    counted,
+    dig,
+    figures,
+    prior_coverage,
+    shown,
+    step_unit,
+)
 from kairoscope.report.page import interval
 from kairoscope.report.paired import Difference
 
@@ -50,7 +58,8 @@ def _cell(value: float | None, suffix: str) -> Text:
 
 def _caption(metrics: Mapping[str, Any]) -> Text:
     answered = metrics.get("answered")
-    words = [f"{metrics['n_clips']} clips", f"{metrics.get('n_groups', 0)} demonstrations"]
+    clips, groups = metrics["n_clips"], metrics.get("n_groups", 0)
+    words = [counted(clips, "clip"), counted(groups, "demonstration")]
     words.append("nothing answered" if answered is None else f"{100 * answered:.1f}% answered")
     if coverage := prior_coverage(metrics):
         words.append(f"prior {coverage}")
@@ -84,7 +93,7 @@ def before_after_table(
         )
     ratios = [dig(metrics, "wrong_video/mre_ratio") for metrics in (before, after)]
     table.add_row("Wrong video, times", *(_cell(ratio, "") for ratio in ratios))
-    table.caption = f"{before['n_clips']} clips before, {after['n_clips']} after"
+    table.caption = f"{counted(before['n_clips'], 'clip')} before, {after['n_clips']} after"
     return table
 
 

@@ -7,7 +7,6 @@ from pathlib import Path
 from statistics import fmean, median
 
 from kairoscope.core import Record
-from kairoscope.records import record_from_json
 from kairoscope.report.boundaries import (
     EventView,
     Likely,
@@ -16,7 +15,7 @@ from kairoscope.report.boundaries import (
 )
 from kairoscope.report.clips import Cell, ClipView, Lane, Order, Tag, relative_url
 from kairoscope.report.figures import shown
-from kairoscope.runs import Run
+from kairoscope.runs import Run, records_of
 
 MISS_PERCENT = 30.0
 """An end farther off than this share of its event is marked, as the recipe's goal has it."""
@@ -40,8 +39,7 @@ class Answer:
 def read_answers(run: Run) -> dict[str, list[Answer]]:
     """Sample id -> its answers by trial; samples sorted by id. One row in memory at a time."""
     found: dict[str, list[Answer]] = defaultdict(list)
-    for row in run.rows("records"):
-        record = record_from_json(row)
+    for record in records_of(run):
         likely = likely_boundaries(record.posteriors)
         slim = replace(record, posteriors=(), frame_times_s=record.frame_times_s[:2])
         found[record.sample_id].append(

@@ -11,10 +11,10 @@ from kairoscope.report.analysis import analyse, true_ends_inside
 from kairoscope.report.clips import clip_payload
 from kairoscope.report.evaluation_clips import ORDERS, Answer, clip_views, read_answers
 from kairoscope.report.evaluation_plots import comparison_plot, error_plots
-from kairoscope.report.figures import HEADLINE, Figure, dig, figures, prior_coverage
+from kairoscope.report.figures import HEADLINE, Figure, counted, dig, figures, prior_coverage
 from kairoscope.report.page import embedded_json, interval, render_page, svg, value
 from kairoscope.report.svg import short
-from kairoscope.runs import Run
+from kairoscope.runs import Run, read_metrics
 from kairoscope.storage import canonical_json, write_text_atomic
 
 PAGE = "report.html"
@@ -41,7 +41,7 @@ def evaluation_page(
     targets: Mapping[str, float] | None = None,
 ) -> str:
     """The HTML of the page; links to clips are relative to `page_folder`."""
-    metrics = run.read_json("metrics.json")
+    metrics = read_metrics(run)
     if run.kind != "evaluation" or metrics is None:
         raise UserError(
             f"{run.path}: "
@@ -61,7 +61,7 @@ def evaluation_page(
         title=title or f"Evaluation of {run.config['model']}",
         styles=("chart.css", "page.css", "clips.css"),
         script="clips.js",
-        heading=title or f"{run.config['model']} on {_plural(len(answers), 'clip')}",
+        heading=title or f"{run.config['model']} on {counted(len(answers), 'clip')}",
         lede=_lede(run, metrics),
         facts=_facts(run, answers),
         cards=_cards(rows, metrics, goals),
@@ -91,7 +91,7 @@ def _lede(run: Run, metrics: Mapping[str, Any]) -> str:
     how = f"{settings['decoding']} decoding" + (f", {trials} trials a clip" if trials > 1 else "")
     return (
         f"When does each subtask start and end? {run.config['model']} watched "
-        f"{_plural(int(metrics['n_clips']), 'clip')} at {short(frames['fps'])} frames a second; {how}."
+        f"{counted(int(metrics['n_clips']), 'clip')} at {short(frames['fps'])} frames a second; {how}."
     )
 
 
@@ -208,7 +208,3 @@ def _settings(run: Run) -> list[tuple[str, str]]:
         ("Resolved settings", canonical_json(run.config, indent=2)),
         ("Environment and command", canonical_json(environment, indent=2)),
     ]
-
-
-def _plural(count: int, noun: str) -> str:
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"

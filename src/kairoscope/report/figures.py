@@ -183,6 +183,11 @@ def headline(metrics: Mapping[str, Any]) -> Figure:
     return first
 
 
+def counted(number: int, what: str) -> str:
+    """`1 clip`, `2 clips`."""
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
+
+
 def prior_coverage(metrics: Mapping[str, Any]) -> str:
     """`for 4 of 10 clips` where not every clip has others to take a prior from, else nothing."""
     known, given = dig(metrics, "prior/n_clips"), metrics["n_clips"]

@@ -12,7 +12,7 @@ from kairoscope.report.figures import Figure, figures
 from kairoscope.report.findings import Finding
 from kairoscope.report.paired import ClipScores, Difference, clip_scores, differences
 from kairoscope.report.training import TrainingLog, read_training
-from kairoscope.runs import Run, read_records
+from kairoscope.runs import Run, read_metrics, read_records
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,5 +108,5 @@ def _sub_run(folder: Path) -> Run | None:
 def _evaluated(folder: Path) -> Evaluated | None:
     """An evaluation that is finished; one that was stopped half way has no figures yet."""
     run = _sub_run(folder)
-    metrics = None if run is None else run.read_json("metrics.json")
+    metrics = None if run is None else read_metrics(run)
     return None if run is None or metrics is None else Evaluated(run=run, metrics=metrics)
