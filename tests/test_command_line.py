@@ -257,6 +257,28 @@ def test_a_settings_file_serves_every_command(
     assert (tuned["frames"]["fps"], tuned["sft"]["max_steps"]) == (3.0, 1)
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
+@pytest.mark.parametrize("options", [[], ["--json"]])
+def test_an_output_that_cannot_be_written_is_said(
+    options: list[str], world: Path, tmp_path: Path
+) -> None:
+    rows = read_rows(world / "data" / "labels.jsonl")
+    answers = [json.dumps({"video": row["video"], "events": row["events"]}) for row in rows]
+    (tmp_path / "answers.jsonl").write_text("\n".join(answers))
+    command = [sys.executable, "-c", "from kairoscope.cli import main; main()", "score"]
+    with Path("/dev/full").open("w") as full:
+        ended = subprocess.run(
+            [*command, "answers.jsonl", "--gold", str(world / "data"), *options],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            cwd=tmp_path,
+            text=True,
+            check=False,
+        )
+    assert ended.returncode == 2
+    assert ended.stderr == "error: the output could not be written: No space left on device\n"
+
+
 def test_a_fault_of_ours_shows_no_traceback(tmp_path: Path) -> None:
     code = (
         "from kairoscope.cli import ending, main\n"

@@ -1,5 +1,6 @@
 """How a command ends: 0 done, 1 checks failed, 2 something the user can put right, 130 Ctrl-C."""
 
+import errno
 import os
 import sys
 import tempfile
@@ -70,6 +71,8 @@ def _for_user(error: BaseException) -> str | None:
         return str(error)
     if isinstance(error, OSError) and error.filename is not None:
         return f"{os.fsdecode(error.filename)}: {error.strerror or error}"
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO):
+        return f"the output could not be written: {error.strerror}"
     if _out_of_memory(error):
         return (
             "there is not enough memory; try a smaller --batch-size, --set micro_batch_size=1, or "

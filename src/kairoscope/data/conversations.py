@@ -224,7 +224,10 @@ def _open(path: Path, column: str, split: str | None) -> Any:
 
     try:
         loaded = datasets.load_from_disk(str(path.absolute()))
-    except (OSError, ValueError, LookupError, TypeError, pyarrow.ArrowException) as error:
+    except (
+        *(OSError, ValueError, LookupError, TypeError, AttributeError),
+        pyarrow.ArrowException,
+    ) as error:
         raise UserError(
             f"{path}: the dataset cannot be loaded (broken, or no rows): {error}"
         ) from error

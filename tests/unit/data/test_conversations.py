@@ -240,9 +240,11 @@ def test_what_is_no_dataset(tmp_path: Path) -> None:
     assert is_dataset(path)
     with pytest.raises(UserError, match="set: the dataset cannot be loaded"):
         read_conversations(path)
-    (path / "state.json").write_text("{")
-    with pytest.raises(UserError, match="set: the dataset cannot be loaded"):
-        read_conversations(path)
+    for file, content in (("state.json", "{"), ("dataset_info.json", "5")):
+        path = save(tmp_path / file, conversation())
+        (path / file).write_text(content)
+        with pytest.raises(UserError, match=f"{file}: the dataset cannot be loaded"):
+            read_conversations(path)
     empty = tmp_path / "empty"
     datasets.Dataset.from_dict({"conversations": []}).save_to_disk(str(empty))
     with pytest.raises(
