@@ -16,8 +16,8 @@ from kairoscope.models.chat import Encoded, Encoder, text_ids
 NO_HAND, CLOSED, OPEN, HOLDING = range(4)
 OPEN_FROM = 0.35
 """Share of the widest opening from which an empty hand counts as open."""
-WITHOUT_HAND = 6
-"""Vision tokens of a patch that are asked where there is no hand track."""
+WITHOUT_BAND = 6
+"""Vision tokens of a patch that are asked where the stamp has no band of its own."""
 
 
 class Pictures(Protocol):
@@ -36,18 +36,17 @@ def dense_labels(
 ) -> tuple[tuple[int, int], ...]:
     """(index of a vision token, token it should say) for every temporal patch.
 
-    With a hand track, each token of the picture says what the hand does in its cell in the first
-    frame (0 not there, 1 closed, 2 open, 3 holding; where it has left the cell, the second
-    frame's state), and the first three tokens of the stamp's band the seconds digit of the first
-    frame's time and the number of the event that is going on in its first and in its second frame
-    (0: none).
+    The first three tokens of the stamp's band say the seconds digit of the first frame's time and
+    the number of the event that is going on in its first and in its second frame (0: none). With a
+    hand track, each token of the picture says what the hand does in its cell in the first frame (0
+    not there, 1 closed, 2 open, 3 holding; where it has left the cell, the second frame's state).
 
-    Without one, or without a band of three tokens, the last six tokens of the patch say the four
-    digits of its time (`0250` for 2.50 s) and the same two numbers. Empty where a patch has fewer
-    tokens, and for answers that are not a list of events.
+    Without a band of three tokens, the last six tokens of the patch say the four digits of its
+    time (`0250` for 2.50 s) and the same two numbers. Empty where a patch has fewer tokens, and for
+    answers that are not a list of events.
     """
     events = [e for e in gold if isinstance(e, Event)] if isinstance(gold, tuple) else []
-    if encoded.tokens_per_patch < WITHOUT_HAND or not events:
+    if encoded.tokens_per_patch < WITHOUT_BAND or not events:
         return ()
     digits = [text_ids(encoder, str(d))[0] for d in range(10)]
     unit, temporal = encoder.geometry.unit_px, encoder.geometry.temporal
@@ -58,13 +57,14 @@ def dense_labels(
         second = min(first + temporal - 1, len(clip.times_s) - 1)
         time_s = clip.times_s[first]
         going_on = [_running(events, clip.times_s[frame]) for frame in (first, second)]
-        if clip.hand is not None and encoded.tokens_per_patch >= rows * columns + 3:
-            said = hand_pair(clip.hand, first, second, rows, columns)
-            said += [int(time_s) % 10, *going_on]
-            place = start
+        cells = rows * columns
+        if encoded.tokens_per_patch >= cells + 3:
+            hand = clip.hand and hand_pair(clip.hand, first, second, rows, columns)
+            said = [*(hand or []), int(time_s) % 10, *going_on]
+            place = start if hand else start + cells
         else:
             said = [int(c) for c in f"{round(time_s * 100) % 10000:04d}"] + going_on
-            place = start + encoded.tokens_per_patch - WITHOUT_HAND
+            place = start + encoded.tokens_per_patch - WITHOUT_BAND
         labels += [(place + i, digits[value]) for i, value in enumerate(said)]
     return tuple(labels)
 
