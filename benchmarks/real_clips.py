@@ -13,6 +13,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from benchmarks.clips import smoke_model
+
 TEST_EPISODES = ("g1_bottle_030", "g1_bottle_031")
 
 
@@ -57,7 +59,13 @@ def main() -> None:
     parser.add_argument("data", type=Path)
     parser.add_argument("out", type=Path)
     parser.add_argument("--model", default="builtin")
+    parser.add_argument(
+        "--smoke", action="store_true", help="a tiny model, two steps: does it run?"
+    )
     options = parser.parse_args()
+    steps = ("--set", "max_steps=2") if options.smoke else ()
+    if options.smoke:
+        options.model = smoke_model()
     out: Path = options.out
     rows = label_rows(options.data)
     bottles = [row for row in rows if row["group"].startswith("g1_bottle")]
@@ -70,7 +78,7 @@ def main() -> None:
         "evaluate", recipe, *model, "--data", str(everything), "--out", str(out / "eval_all")
     )
     kairoscope("evaluate", recipe, *model, "--data", str(test), "--out", str(out / "eval_before"))
-    kairoscope("sft", recipe, *model, "--data", str(train), "--out", str(out / "sft"))
+    kairoscope("sft", recipe, *model, "--data", str(train), "--out", str(out / "sft"), *steps)
     trained = ("--model", str(out / "sft" / "best"))
     kairoscope("evaluate", recipe, *trained, "--data", str(test), "--out", str(out / "eval_after"))
 
