@@ -1,7 +1,7 @@
 """Small LeRobot datasets of every version, written with pyarrow alone."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +10,20 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from kairoscope.events import Event, Events
+from kairoscope.robot.lerobot import open_lerobot
+
 FPS = 10
 LENGTHS = (20, 31, 12)
 TASKS = ("put the cube in the box", "put the box on the cube")
 NAMES = ("shoulder.pos", "elbow.pos", "gripper.pos")
 CAMERA = "observation.images.top"
+IDS = ("episode_000000", "episode_000001", "episode_000002")
+OURS: Mapping[str, Events] = {
+    IDS[0]: (Event("grasp", 0.0, 0.93), Event("place", 0.93, 1.71)),
+    IDS[1]: (Event("grasp", 0.2, 1.1), Event("place", 1.3, 3.1)),
+}
+OTHERS: Mapping[str, Events] = {IDS[0]: (Event("reach", 0.0, 0.5), Event("grasp", 0.5, 1.6))}
 
 
 def frames(episode: int, length: int, first: int, **columns: Any) -> dict[str, Any]:
@@ -234,3 +243,26 @@ def tree(root: Path) -> dict[str, bytes]:
     """Every file and what is in it."""
     files = sorted(path for path in root.rglob("*") if path.is_file())
     return {path.relative_to(root).as_posix(): path.read_bytes() for path in files}
+
+
+def labels_of(root: Path) -> dict[str, tuple[Events, str]]:
+    dataset = open_lerobot(root)
+    return {n: (e.events, e.labelled_by) for n in dataset.ids for e in [dataset.episode(n)]}
+
+
+def frames_of(root: Path) -> dict[int, list[str]]:
+    """Text of every frame, as lerobot looks it up: row `subtask_index` of the table."""
+    texts = pq.read_table(root / "meta/subtasks.parquet")["subtask"].to_pylist()
+    found: dict[int, list[str]] = {}
+    for path in sorted(root.glob("data/*/*.parquet")):
+        table = pq.read_table(path)
+        pairs = zip(table["episode_index"], table["subtask_index"], strict=True)
+        for episode, number in pairs:
+            assert 0 <= number.as_py() < len(texts)
+            found.setdefault(episode.as_py(), []).append(texts[number.as_py()])
+    return found
+
+
+def states(root: Path) -> dict[str, tuple[int, int]]:
+    found = {name: (root / name).stat() for name in tree(root)}
+    return {name: (state.st_mtime_ns, state.st_ino) for name, state in found.items()}

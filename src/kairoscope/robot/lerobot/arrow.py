@@ -21,6 +21,7 @@ from kairoscope.core import UserError
 from kairoscope.robot.episode import Episode, UnreadableEpisode, VideoSpan
 from kairoscope.robot.lerobot.frames import edges, signals
 from kairoscope.robot.lerobot.info import Info, usable_fps
+from kairoscope.robot.lerobot.listing import DAMAGE
 from kairoscope.robot.lerobot.rows import values
 from kairoscope.robot.lerobot.videos import Videos
 from kairoscope.storage import read_json
@@ -128,7 +129,7 @@ def open_arrow(root: Path, fps: float | None = None) -> ArrowDataset:
 def _table(path: Path) -> pa.Table:
     try:
         table = pa.ipc.open_stream(pa.memory_map(str(path))).read_all()
-    except (pa.ArrowException, OSError) as error:
+    except DAMAGE as error:
         reason = (str(error).splitlines() or [""])[0]
         raise UserError(f"{path}: cannot be read ({reason})") from error
     if "episode_index" not in table.column_names:

@@ -93,6 +93,9 @@ class LeRobotDataset:
         videos, unfit = self._files.compared(spans, table.num_rows, self.fps)
         labels, odd = read_labels(index, fields, table, edges_s, self.tables)
         channels, left_out = signals(table, self.info.features, self.ranges)
+        numbered = values(table, "episode_index") if "episode_index" in table.column_names else ""
+        if isinstance(numbered, np.ndarray) and numbered[0, 0] != index:
+            notes.append(f"its rows say that they are of episode {numbered[0, 0]:g}")
         listed = fields.get("length")
         if listed is not None and listed != table.num_rows:
             notes.append(f"the list of episodes says {listed} frames, there are {table.num_rows}")
@@ -203,7 +206,8 @@ class LeRobotDataset:
 
     def _task(self, fields: Fields, table: pa.Table) -> str:
         """Instruction: what the list of episodes says; of several, the one its frames point to."""
-        listed = [str(text) for text in fields.get("tasks") or ()]
+        texts = fields.get("tasks") or []
+        listed = [str(text) for text in (texts if isinstance(texts, list) else (texts,))]
         if len(listed) == 1:
             return listed[0]
         found = values(table, "task_index") if "task_index" in table.column_names else ""

@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 from kairoscope.core import UserError
 from kairoscope.robot.lerobot.labels import MARKS
 from kairoscope.robot.replacing import sweep
-from kairoscope.storage import storage_error, write_text_atomic
+from kairoscope.storage import storage_error
 
 VIDEO_SUFFIXES = frozenset({".mp4", ".mkv", ".avi", ".mov", ".webm"})
 
@@ -98,7 +98,7 @@ def atomically(target: Path) -> Iterator[Path]:
     except BaseException as error:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
-        if isinstance(error, OSError):
+        if isinstance(error, OSError) and error.errno is not None:  # not a damaged parquet file
             raise storage_error(error, target) from error
         raise
 
@@ -114,12 +114,13 @@ def _sync(path: Path) -> None:
 
 def write_text(target: Path, text: str) -> None:
     """Write a text file, whole, unless it holds this text already."""
-    try:
-        if target.read_bytes() == text.encode("utf-8"):
-            return
-    except FileNotFoundError:
-        target.parent.mkdir(parents=True, exist_ok=True)
-    write_text_atomic(target, text)
+    write_bytes(target, text.encode("utf-8", "backslashreplace"))
+
+
+def write_bytes(target: Path, data: bytes) -> None:
+    """Write a file, whole, unless it holds this already."""
+    with atomically(target) as temporary:
+        temporary.write_bytes(data)
 
 
 def rewrite(source: Path, target: Path, columns: Mapping[str, Any]) -> None:
@@ -149,7 +150,7 @@ def rewrite(source: Path, target: Path, columns: Mapping[str, Any]) -> None:
         ):
             first = 0
             for group in range(metadata.num_row_groups):
-                table = file.read_row_group(group)
+                table = file.read_row_group(group, use_threads=False)
                 arrays = [
                     columns[name].slice(first, table.num_rows)
                     if name in columns
@@ -168,7 +169,7 @@ def unchanged(source: Path, columns: Mapping[str, Any]) -> bool:
         names: Collection[str] = file.schema_arrow.names
         if not set(columns) <= set(names):
             return False
-        table = file.read(columns=list(columns))
+        table = file.read(columns=list(columns), use_threads=False)
     return all(
         table.column(name).type == array.type
         and table.column(name).equals(pa.chunked_array([array]))

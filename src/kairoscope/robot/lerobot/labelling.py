@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from kairoscope.core import UserError
 from kairoscope.robot.episode import UnreadableEpisode
 from kairoscope.robot.lerobot.choose import Choice, names_in_order
 from kairoscope.robot.lerobot.dataset import LeRobotDataset
@@ -22,9 +23,9 @@ from kairoscope.robot.lerobot.files import (
     write_text,
 )
 from kairoscope.robot.lerobot.info import INFO
-from kairoscope.robot.lerobot.labels import MARKS, SUBTASKS, per_frame
-from kairoscope.robot.lerobot.listing import data_files
-from kairoscope.robot.lerobot.rows import DataFile, data_path
+from kairoscope.robot.lerobot.labels import MARKS, MOST_ROWS, SUBTASKS, per_frame, whole_numbers
+from kairoscope.robot.lerobot.listing import Fields, data_files
+from kairoscope.robot.lerobot.rows import DataFile, data_path, readable, values
 from kairoscope.robot.lerobot.sarm import write_proportions, write_v2, write_v3
 from kairoscope.robot.lerobot.stats import Counts, keys_like, stats_of, total
 from kairoscope.storage import read_json
@@ -57,9 +58,7 @@ class Labelling:
         self._counts: dict[int, Counts] = {}
         self._texts = _texts(dataset)
         if copy is not None and _texts(copy)[: len(self._texts)] == self._texts:
-            self._texts = _texts(
-                copy
-            )  # rows are only ever added: frames that point to them stay right
+            self._texts = _texts(copy)  # only ever longer: frames that point into it stay right
         self._texts += [name for name in names_in_order(choices) if name not in self._texts]
 
     def write(self) -> None:
@@ -69,8 +68,11 @@ class Labelling:
         if any(choice.num_frames and not choice.events for choice in self._choices.values()):
             self._number(NO_SUBTASK)
         self._write_subtasks()  # before the frames, so that none ever points past its end
-        for path in self._data_paths():
-            self._label_frames(path)
+        for path, only in self._data_paths():
+            try:
+                self._label_frames(path, only)
+            except UnreadableEpisode as error:
+                self._leave(path, str(error))
         self._write_subtasks()
         where = (self._source, self._target, self._prefix, self._choices, self._counts)
         if self._dataset.info.layout == 2:
@@ -78,8 +80,12 @@ class Labelling:
         else:
             self._made.update(write_v3(*where, self.notes))
         self._write_stats()
-        choices = list(self._choices.values())
-        self._made.update(write_proportions(self._source, self._target, self._prefix, choices))
+        self._made.update(write_proportions(self._source, self._target, self._prefix, self.choices))
+
+    @property
+    def choices(self) -> list[Choice]:
+        """What has become of every episode."""
+        return list(self._choices.values())
 
     def copy_the_rest(self) -> None:
         """Copy every file that `write` did not make, but info.json."""
@@ -110,32 +116,43 @@ class Labelling:
         paths = [(data_path(info, index, {}), index) for index in self._choices]
         return [(path, index) for path, index in paths if path.is_file()]
 
-    def _label_frames(self, where: tuple[Path, int | None]) -> None:
-        """Write a data file with `subtask_index`, where it is not what it should be already."""
-        path, only = where
+    def _leave(self, path: Path, reason: str) -> None:
+        """Take the labels back that a damaged data file was to get."""
+        self.notes.append(reason)
+        info = self._dataset.info
+        for index, choice in self._choices.items():
+            if choice.num_frames and data_path(info, index, self._fields(index)) == path:
+                self._choices[index] = Choice(index=index, outcome="problem", reason=reason)
+
+    def _fields(self, index: int) -> Fields:
+        return self._dataset.listing.rows[index]
+
+    def _label_frames(self, path: Path, only: int | None) -> None:
+        """Write a data file with `subtask_index`, where it is not what it should be already.
+
+        Raises UnreadableEpisode where the file is damaged.
+        """
         name = path.relative_to(self._source).as_posix()
-        try:
-            file = DataFile(path)
-            num_rows = file.file.metadata.num_rows
-            before = _numbers(file, num_rows)
-        except UnreadableEpisode as error:
-            self.notes.append(str(error))
-            return
-        spans = file.spans if only is None else {only: (0, num_rows)}
+        file = DataFile(path)
+        num_rows = file.num_rows
+        before = _numbers(file)
+        spans, torn = ({only: (0, num_rows)}, set()) if only is not None else file.spans()
         numbers = before if before is not None else np.full(num_rows, -1, dtype=np.int64)
         for index, (start, end) in spans.items():
             choice = self._choices.get(index)
-            if choice is not None and index not in file.torn and choice.num_frames == end - start:
+            if choice is not None and index not in torn and choice.num_frames == end - start:
                 numbers[start:end] = self._numbers_of(choice, numbers[start:end])
         if (numbers < 0).any() and before is None:
             numbers[numbers < 0] = self._number(NO_SUBTASK)
-        for index, (start, end) in spans.items():
-            if end > start:
-                self._counts[index] = np.bincount(np.maximum(numbers[start:end], 0))
         column = {COLUMN: pa.array(numbers, type=pa.int64())}
-        if not unchanged(path, column):
-            rewrite(path, self._target / name, column)
-            self._made.add(name)
+        with readable(path):
+            if not unchanged(path, column):
+                rewrite(path, self._target / name, column)
+                self._made.add(name)
+        for index, (start, end) in spans.items():
+            part = np.maximum(numbers[start:end], 0)
+            if end > start and part.max() < MOST_ROWS:
+                self._counts[index] = np.bincount(part)
 
     def _numbers_of(self, choice: Choice, before: NDArray[np.int64]) -> NDArray[np.int64]:
         """(T,) `subtask_index` of an episode. Labels that stay keep the numbers that they have."""
@@ -178,7 +195,11 @@ class Labelling:
     def _write_stats(self) -> None:
         if not self._counts or not (self._source / STATS).is_file():
             return
-        stats = read_json(self._source / STATS)
+        try:
+            stats = read_json(self._source / STATS)
+        except UserError as error:
+            stats = None
+            self.notes.append(str(error))
         if not isinstance(stats, dict):
             self.notes.append(f"{STATS}: is not a JSON object: left as it is")
             return
@@ -194,13 +215,16 @@ def _texts(dataset: LeRobotDataset) -> list[str]:
     return [known.get(row, NO_SUBTASK) for row in range(max(known, default=-1) + 1)]
 
 
-def _numbers(file: DataFile, num_rows: int) -> NDArray[np.int64] | None:
+def _numbers(file: DataFile) -> NDArray[np.int64] | None:
     """(rows,) `subtask_index` of a data file, -1 where it is empty; None where it has no such column.
 
     Raises UnreadableEpisode.
     """
     if COLUMN not in file.file.schema_arrow.names:
         return None
-    table = file.rows(0, num_rows, (COLUMN,))
-    numbers = [-1 if number is None else number for number in table.column(COLUMN).to_pylist()]
-    return np.array(numbers, dtype=np.int64).reshape(num_rows, -1)[:, 0].copy()
+    with readable(file.path):
+        table = file.file.read(columns=[COLUMN], use_threads=False)
+    found = values(table, COLUMN)
+    if isinstance(found, str):
+        raise UnreadableEpisode(f"{file.path}: {COLUMN} {found}: left as it is")
+    return whole_numbers(found)

@@ -23,12 +23,14 @@ from numpy.typing import NDArray
 
 from kairoscope.core import UserError
 from kairoscope.events import Event, Events, starts_s
-from kairoscope.robot.lerobot.listing import Fields, json_lines
-from kairoscope.robot.lerobot.rows import LANGUAGE
+from kairoscope.robot.lerobot.listing import DAMAGE, Fields, json_lines
+from kairoscope.robot.lerobot.rows import LANGUAGE, values
 from kairoscope.storage import read_json
 
 SUBTASKS = "meta/subtasks.parquet"
 MARKS = "meta/kairoscope.json"
+MOST_ROWS = 1_000_000
+"""Of a table of texts: a larger index is damage, not a text."""
 PREFIXES = ("dense", "sparse")
 SARM_COLUMNS = (
     "subtask_names",
@@ -76,23 +78,28 @@ def read_table(root: Path, what: str, notes: list[str]) -> dict[int, str]:
     parquet = root / "meta" / f"{what}.parquet"
     if parquet.is_file():
         try:
-            table = pq.ParquetFile(parquet).read()
-        except (pa.ArrowException, OSError) as error:
+            columns = pq.ParquetFile(parquet).read().to_pydict()
+        except DAMAGE as error:
             reason = (str(error).splitlines() or [""])[0]
             notes.append(f"meta/{what}.parquet: cannot be read ({reason})")
             return {}
-        texts = [n for n in table.column_names if n != f"{name}_index"]
-        column = name if name in texts else next(iter(texts), None)
-        if column is None or f"{name}_index" not in table.column_names:
-            notes.append(f"meta/{what}.parquet: has columns {table.column_names}")
+        texts = [column for column in columns if column != f"{name}_index"]
+        text = name if name in texts else next(iter(texts), None)
+        if text is None or f"{name}_index" not in columns:
+            notes.append(f"meta/{what}.parquet: has columns {list(columns)}")
             return {}
-        indices = table.column(f"{name}_index").to_pylist()
-        return dict(zip(indices, map(str, table.column(column).to_pylist()), strict=True))
+        found = zip(columns[f"{name}_index"], columns[text], strict=True)
+        return {index: str(text) for index, text in found if _is_row(index)}
     jsonl = root / "meta" / f"{what}.jsonl"
     if not jsonl.is_file():
         return {}
     rows = [row for _, row in json_lines(jsonl, notes)]
-    return {row[f"{name}_index"]: str(row.get(name, "")) for row in rows if f"{name}_index" in row}
+    named = [row for row in rows if _is_row(row.get(f"{name}_index"))]
+    return {row[f"{name}_index"]: str(row.get(name, "")) for row in named}
+
+
+def _is_row(index: Any) -> bool:
+    return type(index) is int and 0 <= index < MOST_ROWS
 
 
 def read_marks(root: Path) -> dict[int, Mark]:
@@ -191,12 +198,18 @@ def _from_language(table: pa.Table, edges_s: NDArray[np.float64]) -> Events:
     if LANGUAGE[0] not in table.column_names or "timestamp" not in table.column_names:
         return ()
     first = table.slice(0, 1)
-    rows = first.column(LANGUAGE[0]).to_pylist()[0] or []
-    origin_s = float(first.column("timestamp").to_pylist()[0])
+    rows = first.column(LANGUAGE[0]).to_pylist()[0]
+    times = values(first, "timestamp")
+    origin_s = 0.0 if isinstance(times, str) else float(times[0, 0])
+    subtasks = [
+        row
+        for row in (rows if isinstance(rows, list) else ())
+        if isinstance(row, dict)
+        and row.get("style") == "subtask"
+        and isinstance(row.get("timestamp"), int | float)
+    ]
     starts = sorted(
-        (max(0.0, float(row["timestamp"]) - origin_s), str(row.get("content")))
-        for row in rows
-        if row.get("style") == "subtask" and row.get("timestamp") is not None
+        (max(0.0, float(row["timestamp"]) - origin_s), str(row.get("content"))) for row in subtasks
     )
     ends = [start for start, _ in starts[1:]] + [float(edges_s[-1])]
     return tuple(Event(n, start, end) for (start, n), end in zip(starts, ends, strict=False))
@@ -208,8 +221,11 @@ def _from_frames(
     """Runs of equal `subtask_index`; numbers that the table does not name are no label."""
     if "subtask_index" not in table.column_names:
         return ()
-    numbers = np.array([-1 if n is None else n for n in table["subtask_index"].to_pylist()])
-    numbers = numbers.reshape(len(edges_s) - 1, -1)[:, 0]
+    found = values(table, "subtask_index")
+    if isinstance(found, str):
+        notes.append(f"subtask_index {found}: no label")
+        return ()
+    numbers = whole_numbers(found)
     unnamed = sorted({int(n) for n in np.unique(numbers) if n >= 0} - set(subtasks))
     if unnamed:
         notes.append(f"subtask_index {unnamed[:5]} is in no table of subtasks: no label")
@@ -220,6 +236,14 @@ def _from_frames(
         for start, end in runs
         if subtasks.get(number := int(numbers[start]))
     )
+
+
+def whole_numbers(column: NDArray[np.float64]) -> NDArray[np.int64]:
+    """(T,) the first number of each row; -1 for those that are not finite or below 0."""
+    first = column[:, 0]
+    is_one = np.isfinite(first) & (first >= 0)
+    numbers: NDArray[np.int64] = np.where(is_one, first, -1).astype(np.int64)
+    return numbers
 
 
 def to_frames(events: Sequence[Event], edges_s: NDArray[np.float64]) -> Frames:

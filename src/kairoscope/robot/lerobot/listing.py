@@ -20,6 +20,8 @@ from kairoscope.robot.lerobot.info import Info
 EPISODES_V2 = "meta/episodes.jsonl"
 EPISODES_V3 = "meta/episodes"
 Fields = Mapping[str, Any]
+DAMAGE = (pa.ArrowException, OSError, UnicodeDecodeError)
+"""What pyarrow raises on a damaged file; text in it that is not UTF-8 is the last."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +46,10 @@ class ParquetRows(Mapping[int, Fields]):
         self._place = dict(sorted((i, place) for place, i in enumerate(indices) if i is not None))
 
     def __getitem__(self, index: int) -> Fields:
-        row: Fields = self._table.slice(self._place[index], 1).to_pylist()[0]
+        try:
+            row: Fields = self._table.slice(self._place[index], 1).to_pylist()[0]
+        except UnicodeDecodeError:
+            return {}  # without a file of its own it is unreadable, and named
         return row
 
     def __iter__(self) -> Iterator[int]:
@@ -76,7 +81,8 @@ def _listed_v2(info: Info) -> Listing:
     for number, row in json_lines(info.root / EPISODES_V2, notes):
         index = row.get("episode_index")
         if type(index) is not int or index < 0 or index in rows:
-            odd = "is listed twice" if index in rows else "is not a whole number"
+            twice = isinstance(index, int) and index in rows
+            odd = "is listed twice" if twice else "is not a whole number from 0"
             notes.append(f"{EPISODES_V2}, line {number}: episode_index {index!r} {odd}: left out")
             continue
         rows[index] = row
@@ -116,7 +122,7 @@ def _listed_v3(info: Info) -> Listing:
             file = pq.ParquetFile(path)
             wanted = [c for c in file.schema_arrow.names if not c.startswith("stats/")]
             table = file.read(columns=wanted)
-        except (pa.ArrowException, OSError) as error:
+        except DAMAGE as error:
             notes.append(
                 f"{name}: cannot be read ({_first_line(error)}): its episodes are left out"
             )
@@ -129,7 +135,7 @@ def _listed_v3(info: Info) -> Listing:
         return Listing({}, (*notes, f"{EPISODES_V3} lists no episode"))
     try:
         joined = pa.concat_tables(tables, promote_options="permissive")
-    except pa.ArrowException as error:
+    except DAMAGE as error:
         raise UserError(
             f"{info.root / EPISODES_V3}: the files do not agree on their columns ({_first_line(error)})"
         ) from error
@@ -173,7 +179,7 @@ def _v3_place(info: Info, path: Path) -> Fields | None:
 def _episodes_in(path: Path) -> list[int]:
     try:
         column = pq.ParquetFile(path).read(columns=["episode_index"]).column(0)
-    except (pa.ArrowException, OSError, IndexError):
+    except (*DAMAGE, IndexError):
         return []  # the file is named again when an episode of it is read
     return sorted({index for index in column.unique().to_pylist() if index is not None})
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
+from kairoscope.core import UserError
 from kairoscope.robot.episode import Kind
 from kairoscope.storage import read_json
 
@@ -81,10 +82,14 @@ def is_position(name: str, width: int) -> bool:
 def read_modality(root: Path, notes: list[str]) -> dict[str, tuple[Range, ...]]:
     """`meta/modality.json` -> the ranges of each feature; empty where there is none.
 
-    Ranges that are not two whole numbers become notes. Raises UserError where it is not JSON.
+    A file that is not JSON, and ranges that are not two whole numbers, become notes.
     """
     path = root / MODALITY
-    raw = read_json(path) if path.is_file() else {}
+    try:
+        raw = read_json(path) if path.is_file() else {}
+    except UserError as error:
+        raw = {}
+        notes.append(str(error))
     ranges: dict[str, list[Range]] = {}
     for group, feature in _FEATURE_OF.items():
         entries = raw.get(group) if isinstance(raw, dict) else None

@@ -5,10 +5,11 @@ column `episode_index`, and the last row group that was read is kept, because ep
 order. Columns of pictures are read only when they are asked for.
 """
 
+from bisect import bisect_right
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from numpy.typing import NDArray
 
 from kairoscope.robot.episode import UnreadableEpisode
 from kairoscope.robot.lerobot.info import Info
-from kairoscope.robot.lerobot.listing import Fields
+from kairoscope.robot.lerobot.listing import DAMAGE, Fields
 
 LANGUAGE = ("language_persistent", "language_events")
 
@@ -32,7 +33,7 @@ def readable(path: Path) -> Iterator[None]:
         yield
     except FileNotFoundError as error:
         raise UnreadableEpisode(f"{path}: is missing") from error
-    except (pa.ArrowException, OSError) as error:
+    except DAMAGE as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise UnreadableEpisode(f"{path}: cannot be read ({reason})") from error
 
@@ -56,29 +57,49 @@ class DataFile:
 
     path: Path
     file: Any = field(init=False)
-    spans: dict[int, tuple[int, int]] = field(init=False)
-    """First row and end of each episode."""
-    torn: set[int] = field(init=False)
-    """Episodes whose rows do not lie together."""
+    first_rows: list[int] = field(init=False)
+    """Of each row group, and the number of all rows."""
+    _spans: tuple[dict[int, tuple[int, int]], set[int]] | None = None
     _last: tuple[int, tuple[str, ...], Any] | None = None
 
     def __post_init__(self) -> None:
         with readable(self.path):
             self.file = pq.ParquetFile(self.path)
-            names = self.file.schema_arrow.names
-            column = "episode_index"
-            indices = self.file.read(columns=[column]).column(0) if column in names else None
-            num_rows = self.file.metadata.num_rows
-        self.spans, self.torn = {}, set()
-        if indices is None or indices.null_count:
-            return
-        values = np.asarray(indices.to_numpy()).reshape(-1)
-        starts = np.flatnonzero(np.diff(values, prepend=values[:1] - 1)).tolist()
-        for start, end in pairwise([*starts, num_rows]):
-            index = int(values[start])
-            if index in self.spans:
-                self.torn.add(index)
-            self.spans.setdefault(index, (start, end))
+            metadata = self.file.metadata
+            counts = [metadata.row_group(g).num_rows for g in range(metadata.num_row_groups)]
+        self.first_rows = [0, *accumulate(counts)]
+
+    @property
+    def num_rows(self) -> int:
+        """Of the whole file."""
+        return self.first_rows[-1]
+
+    def spans(self) -> tuple[dict[int, tuple[int, int]], set[int]]:
+        """First row and end of each episode, by the column `episode_index`; and the episodes whose
+        rows do not lie together.
+        """
+        if self._spans is None:
+            self._spans = self._find_spans()
+        return self._spans
+
+    def _find_spans(self) -> tuple[dict[int, tuple[int, int]], set[int]]:
+        found: dict[int, tuple[int, int]] = {}
+        torn: set[int] = set()
+        name = "episode_index"
+        if name not in self.file.schema_arrow.names:
+            return found, torn
+        with readable(self.path):
+            column = self.file.read(columns=[name], use_threads=False).column(0)
+        if column.null_count:
+            return found, torn
+        indices = np.asarray(column.to_numpy()).reshape(-1)
+        starts = np.flatnonzero(np.diff(indices, prepend=indices[:1] - 1)).tolist()
+        for start, end in pairwise([*starts, self.num_rows]):
+            index = int(indices[start])
+            if index in found:
+                torn.add(index)
+            found.setdefault(index, (start, end))
+        return found, torn
 
     def columns(self, wanted: Collection[str] | None) -> list[str]:
         """Columns to read: `wanted`, or all but pictures and text."""
@@ -92,20 +113,19 @@ class DataFile:
         """Rows from `start` up to `end`."""
         names = self.columns(wanted)
         found = []
-        first = 0
-        metadata = self.file.metadata
-        for group in range(metadata.num_row_groups):
-            last = first + metadata.row_group(group).num_rows
-            if first < end and last > start:
-                low, high = max(start, first), min(end, last)
+        group = max(0, bisect_right(self.first_rows, start) - 1)
+        while group < len(self.first_rows) - 1 and self.first_rows[group] < end:
+            first, last = self.first_rows[group : group + 2]
+            low, high = max(start, first), min(end, last)
+            if high > low:
                 found.append(self._group(group, names).slice(low - first, high - low))
-            first = last
+            group += 1
         return pa.concat_tables(found) if found else self.file.schema_arrow.empty_table()
 
     def _group(self, group: int, names: list[str]) -> pa.Table:
         if self._last is None or self._last[:2] != (group, tuple(names)):
             with readable(self.path):
-                table = self.file.read_row_group(group, columns=names)
+                table = self.file.read_row_group(group, columns=names, use_threads=False)
             self._last = (group, tuple(names), table)
         return self._last[2]
 
@@ -123,17 +143,19 @@ class DataFiles:
         if self._last is None or self._last.path != path:
             self._last = DataFile(path)
         file = self._last
-        if self.info.layout == 2:
-            start, end = 0, file.file.metadata.num_rows
-        elif index in file.torn:
-            raise UnreadableEpisode(f"{path}: the rows of episode {index} do not lie together")
-        elif index not in file.spans:
-            raise UnreadableEpisode(f"{path}: has no rows of episode {index}")
-        else:
-            start, end = file.spans[index]
+        start, end = (0, file.num_rows) if self.info.layout == 2 else _span(file, index)
         if start == end:
             raise UnreadableEpisode(f"{path}: has no rows")
         return file.rows(start, end, wanted)
+
+
+def _span(file: DataFile, index: int) -> tuple[int, int]:
+    spans, torn = file.spans()
+    if index in torn:
+        raise UnreadableEpisode(f"{file.path}: the rows of episode {index} do not lie together")
+    if index not in spans:
+        raise UnreadableEpisode(f"{file.path}: has no rows of episode {index}")
+    return spans[index]
 
 
 def is_numeric(kind: Any) -> bool:

@@ -13,9 +13,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from kairoscope.robot.lerobot.choose import Choice, names_in_order
-from kairoscope.robot.lerobot.files import rewrite, unchanged, write_text
+from kairoscope.robot.lerobot.files import rewrite, unchanged, write_bytes, write_text
 from kairoscope.robot.lerobot.labels import SARM_COLUMNS, sarm_column
-from kairoscope.robot.lerobot.listing import EPISODES_V2, Fields, episode_files
+from kairoscope.robot.lerobot.listing import DAMAGE, EPISODES_V2, Fields, episode_files
 from kairoscope.robot.lerobot.stats import Counts, keys_like, stats_of
 
 STATS_V2 = "meta/episodes_stats.jsonl"
@@ -75,11 +75,11 @@ def write_v2(
 
     def labelled(row: dict[str, Any]) -> dict[str, Any]:
         for each in _prefixes(prefix, list(row)):
-            row |= _columns(row, each, choices.get(row.get("episode_index", -1)))
+            row |= _columns(row, each, choices.get(_index(row)))
         return row
 
     def counted(row: dict[str, Any]) -> dict[str, Any]:
-        found = counts.get(row.get("episode_index", -1))
+        found = counts.get(_index(row))
         if found is not None and isinstance(row.get("stats"), dict):
             row["stats"]["subtask_index"] = stats_of(found, keys_like(row["stats"]))
         return row
@@ -90,17 +90,23 @@ def write_v2(
     return made
 
 
+def _index(row: Mapping[str, Any]) -> int:
+    index = row.get("episode_index")
+    return index if type(index) is int else -1
+
+
 def _rewrite_lines(source: Path, target: Path, change: Any) -> None:
     """Every line that is a JSON object, changed; the others as they are."""
     lines = []
-    for line in source.read_text(encoding="utf-8").splitlines():
+    for line in source.read_bytes().splitlines():
         try:
             row = json.loads(line)
         except ValueError:
             row = None
-        is_row = isinstance(row, dict)
-        lines.append(json.dumps(change(row), ensure_ascii=False) if is_row else line)
-    write_text(target, "".join(f"{line}\n" for line in lines))
+        if isinstance(row, dict):
+            line = json.dumps(change(row), ensure_ascii=False).encode("utf-8", "backslashreplace")
+        lines.append(line + b"\n")
+    write_bytes(target, b"".join(lines))
 
 
 def write_v3(
@@ -123,7 +129,7 @@ def write_v3(
             if not unchanged(path, columns):
                 rewrite(path, target / name, columns)
                 made.append(name)
-        except (pa.ArrowException, OSError) as error:
+        except DAMAGE as error:
             notes.append(f"{name}: cannot be read ({str(error).splitlines()[0]})")
     return made
 

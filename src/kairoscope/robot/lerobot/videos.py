@@ -121,8 +121,8 @@ def _duration_s(path: Path) -> float | str:
             if container.duration is not None:
                 return float(container.duration / av.time_base)
             return "does not say how long it is"
-    except (av.FFmpegError, OSError) as error:
-        return f"cannot be opened ({error.strerror or error})"
+    except (av.FFmpegError, OSError, UnicodeDecodeError) as error:
+        return f"cannot be opened ({getattr(error, 'strerror', None) or error})"
 
 
 def pictures(root: Path, table: pa.Table, camera: str, where: str) -> NDArray[np.uint8]:

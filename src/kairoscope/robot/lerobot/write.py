@@ -95,8 +95,8 @@ def write_lerobot(
     if not in_place:
         labelling.copy_the_rest()
     labelling.write_info()
-    _write_marks(there, choices, marks, is_done=True)
-    return _summary(there, choices, boundaries, labelling.notes)
+    _write_marks(there, labelling.choices, marks, is_done=True)
+    return _summary(there, labelling.choices, boundaries, labelling.notes)
 
 
 def _target(source: Path, out: Path | str | None, *, in_place: bool) -> Path:
