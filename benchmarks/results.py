@@ -16,6 +16,9 @@ from typing import Any
 from benchmarks.harness import REPOSITORY, Runs, Spread
 
 RESULTS = REPOSITORY / "benchmarks" / "results"
+README = REPOSITORY / "benchmarks" / "README.md"
+MARKS = ("<!-- goals: written by the benchmarks -->", "<!-- end of goals -->")
+"""The table of all goals stands between these lines of `README`."""
 WORK = REPOSITORY / "build" / "benchmarks"
 """Clips and other things that are made once and kept; not part of the repository."""
 PACKAGES = ("kairoscope", "torch", "transformers", "av", "numpy", "pillow")
@@ -32,6 +35,8 @@ class Goal:
     at_least: bool = False
     """Whether the limit is the least that is good instead of the most."""
     unit: str = ""
+    case: str = ""
+    """On what, where the same is promised of several things."""
 
     @property
     def met(self) -> bool | None:
@@ -145,8 +150,13 @@ def announce(what: str) -> None:
 
 def shown_command(program: str, argv: Sequence[str]) -> str:
     """The command line without folders of this machine."""
-    words = [Path(word).name if Path(word).is_absolute() else word for word in argv]
-    return " ".join([program, *map(shlex.quote, words)])
+    return " ".join([program, *(shlex.quote(_without_folders(word)) for word in argv)])
+
+
+def _without_folders(word: str) -> str:
+    """A path by its name alone, also in `TITLE=PATH`."""
+    title, equals, path = word.rpartition("=")
+    return f"{title}{equals}{Path(path).name}" if Path(path).is_absolute() else word
 
 
 def machine() -> str:
@@ -198,6 +208,35 @@ def write(result: Result, options: Any) -> None:
     (options.out / f"{result.name}.md").write_text(text, encoding="utf-8")
     (options.out / f"{result.name}.json").write_text(json.dumps(row, indent=1) + "\n", "utf-8")
     sys.stdout.write(text)
+    if options.out.resolve() == RESULTS.resolve():
+        README.write_text(with_overview(README.read_text("utf-8"), RESULTS), "utf-8")
+
+
+def with_overview(page: str, folder: Path) -> str:
+    """A page with all goals of the results in a folder between its two marks."""
+    before, _, rest = page.partition(MARKS[0])
+    after = rest.partition(MARKS[1])[2]
+    return f"{before}{MARKS[0]}\n{overview(folder)}\n{MARKS[1]}{after}"
+
+
+def overview(folder: Path) -> str:
+    """Every goal of every result in a folder with what was reached, as a table."""
+    rows: list[tuple[str, ...]] = []
+    for file in sorted(folder.glob("*.json")):
+        row = json.loads(file.read_text("utf-8"))
+        by_text: dict[tuple[str, str], list[str]] = {}
+        for given in row["goals"]:
+            goal = Goal(**{key: value for key, value in given.items() if key != "met"})
+            text, limit, value, _ = _goal_row(replace(goal, case=""))
+            reached = f"{value} {goal.case}".rstrip()
+            by_text.setdefault((text, limit), []).append(
+                f"**no: {reached}**" if goal.met is False else reached
+            )
+        link = f"[{row['name']}]({RESULTS.name}/{row['name']}.md)"
+        rows += [
+            (text, limit, "; ".join(values), link) for (text, limit), values in by_text.items()
+        ]
+    return "\n".join(_table(("goal", "limit", "reached", "measured by"), rows))
 
 
 def markdown(result: Result, about: dict[str, Any]) -> str:
@@ -227,4 +266,5 @@ def _goal_row(goal: Goal) -> tuple[str, ...]:
     sign = "at least" if goal.at_least else "at most"
     value = "not measured" if goal.value is None else f"{number(goal.value)}{goal.unit}"
     met = {True: "yes", False: "**no**", None: "not measured"}[goal.met]
-    return goal.text, f"{sign} {number(goal.limit)}{goal.unit}", value, met
+    text = f"{goal.text}: {goal.case}" if goal.case else goal.text
+    return text, f"{sign} {number(goal.limit)}{goal.unit}", value, met

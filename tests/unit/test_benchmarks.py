@@ -165,6 +165,31 @@ def test_goals_know_their_direction_and_say_when_they_are_missed() -> None:
 def test_commands_are_shown_without_folders() -> None:
     shown = results.shown_command("python -m benchmarks.x", ["--model", "/home/me/models/tiny"])
     assert shown == "python -m benchmarks.x --model tiny"
+    shown = results.shown_command("python -m benchmarks.x", ["--clip", "arm=/home/me/a clip.mp4"])
+    assert shown == "python -m benchmarks.x --clip 'arm=a clip.mp4'"
+
+
+def test_the_overview_holds_every_goal_of_every_committed_result() -> None:
+    page = results.README.read_text(encoding="utf-8")
+    assert results.with_overview(page, results.RESULTS) == page
+    assert page.count(results.MARKS[0]) == page.count(results.MARKS[1]) == 1
+    for file in results.RESULTS.glob("*.json"):
+        for goal in json.loads(file.read_text())["goals"]:
+            assert goal["text"] in page
+
+
+def test_the_overview_gathers_cases_and_marks_what_is_missed(tmp_path: Path) -> None:
+    goals = [
+        {"text": "t", "limit": 1.4, "value": 1.2, "at_least": False, "unit": "", "case": "a"},
+        {"text": "t", "limit": 1.4, "value": 1.5, "at_least": False, "unit": "", "case": "b"},
+        {"text": "u", "limit": 2.0, "value": None, "at_least": True, "unit": " s"},
+    ]
+    (tmp_path / "x.json").write_text(json.dumps({"name": "x", "goals": goals}))
+    rows = results.overview(tmp_path).splitlines()[2:]
+    assert rows == [
+        "| t | at most 1.4 | 1.2 a; **no: 1.5 b** | [x](results/x.md) |",
+        "| u | at least 2 s | not measured | [x](results/x.md) |",
+    ]
 
 
 def test_lines_of_a_growing_file_are_counted(tmp_path: Path) -> None:
