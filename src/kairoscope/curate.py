@@ -6,8 +6,9 @@ hash of seed and name: the order of files changes nothing, and a new clip moves 
 
 import os
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
 from hashlib import file_digest
 from pathlib import Path
@@ -146,6 +147,39 @@ def hash_clip(video: Path) -> str:
             return file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise UnreadableClip(f"{video}: cannot be read: {error.strerror}") from error
+
+
+def clip_hashes(samples: Iterable[Sample[Any, Any]]) -> dict[str, str]:
+    """Sample id -> SHA-256 of its clip; those whose clip cannot be read are left out."""
+    hashes: dict[str, str] = {}
+    for sample in samples:
+        with suppress(UnreadableClip):
+            hashes[sample.id] = hash_clip(sample.video)
+    return hashes
+
+
+def check_apart(
+    train: Sequence[Sample[Any, Any]], other: Sequence[Sample[Any, Any]], where: str
+) -> None:
+    """Refuse to judge on what is trained on.
+
+    Args:
+        train: samples to learn from.
+        other: samples to judge on.
+        where: both of them in words, to begin the message with.
+
+    Raises:
+        UserError: they share a group, or a clip under whatever names.
+    """
+    shared = {sample.group for sample in train} & {sample.group for sample in other}
+    if shared:
+        raise UserError(f"{where} share groups, such as {min(shared)!r}")
+    known = {digest: sample_id for sample_id, digest in clip_hashes(train).items()}
+    for sample_id, digest in clip_hashes(other).items():
+        if digest in known:
+            raise UserError(
+                f"{where} share clips: {known[digest]!r} and {sample_id!r} are the same, byte for byte"
+            )
 
 
 def _check_settings(ids: Sequence[str], holdout: float, max_per_scenario: int | None) -> None:

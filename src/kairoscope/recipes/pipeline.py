@@ -19,6 +19,7 @@ from typing import Any
 
 from kairoscope.config import EvalConfig, Recipe, SFTConfig
 from kairoscope.core import Sample, UserError
+from kairoscope.curate import check_apart, clip_hashes
 from kairoscope.data.rows import Problem
 from kairoscope.data.split import split_by_group
 from kairoscope.models.names import located
@@ -100,24 +101,24 @@ def load_splits(data: Path) -> Splits:
     """`train` and `test` in a data folder; without them, a split by group (30 % test).
 
     Raises:
-        UserError: no data, a group that is in both, or too few groups to split.
+        UserError: no data, a group or a clip that is in both, or too few groups to split.
     """
     if (data / "train").exists() and (data / "test").exists():
         train, train_problems = load_data(data / "train")
         test, test_problems = load_data(data / "test")
-        shared = {sample.group for sample in train} & {sample.group for sample in test}
-        if shared:
-            raise UserError(f"{data}: train and test share groups, such as {min(shared)!r}")
+        check_apart(train, test, f"{data}: train and test")
         how = "train and test are folders of their own"
     else:
         samples, problems = load_data(data)
-        train, test = split_by_group(samples, holdout=TEST_SHARE, seed=0)
+        same = clip_hashes(samples)
+        train, test = split_by_group(samples, holdout=TEST_SHARE, seed=0, same=same)
         train_problems, test_problems = problems, []
         how = f"{TEST_SHARE:.0%} of the groups were set aside for the test (seed 0)"
         if not test:
             raise UserError(
-                f"{data}: {len(samples)} clips of {len({s.group for s in samples})} groups cannot "
-                "be split into training and test data; at least 2 groups are needed"
+                f"{data}: cannot be split into training and test data (clips: {len(samples)}, groups: "
+                f"{len({s.group for s in samples})}); at least 2 groups without a clip in common are "
+                "needed"
             )
     return Splits(
         train=train,

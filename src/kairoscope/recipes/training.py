@@ -9,7 +9,7 @@ from typing import Any
 
 from kairoscope.config import Recipe, SFTConfig
 from kairoscope.core import Sample, Task, UserError
-from kairoscope.curate import curate, decoded, hash_clip
+from kairoscope.curate import check_apart, curate, decoded, hash_clip
 from kairoscope.curation import ClipFacts, Curation
 from kairoscope.data.rows import Problem
 from kairoscope.data.tracks import hand_tracks_of
@@ -129,9 +129,7 @@ def train_stage(
     Raises:
         UserError: nothing to train on, groups on both sides, another run's folder.
     """
-    shared = {sample.group for sample in train} & {sample.group for sample in held_out}
-    if shared:
-        raise UserError(f"held-out and training data share groups, such as {min(shared)!r}")
+    check_apart(train, held_out, "held-out and training data")
     if not train:
         raise UserError("no sample is left to train on; see what was left out, and why")
     identity, own = described(located(model))
