@@ -46,6 +46,8 @@ class AnnotatedEvent:
     confidence: float | None = None
     """0 to 1; None where the model gives no distribution."""
     flags: Sequence[str] = ()
+    reasons: Sequence[str] = ()
+    """What label, signals, model and other demonstrations said, where there are several sources."""
 
     @property
     def doubtful(self) -> bool:
@@ -58,14 +60,16 @@ class AnnotatedClip:
     """One clip with what was found in it, or why nothing was."""
 
     id: str
-    video: str
-    """Its path, as seen from the run's folder."""
+    video: str | None
+    """Its path, as seen from the run's folder; None where there is no file to play."""
     duration_s: float
     events: Sequence[AnnotatedEvent] = ()
     posteriors: Sequence[Mapping[str, Any]] = ()
     """As a record holds them; slots `end 1`, `end 2`, ... are drawn."""
     problem: str | None = None
     """Why there are no events."""
+    notes: Sequence[str] = ()
+    """What else is to be said about it."""
     scenario: str = ""
     text: str = field(default="", repr=False)
     """The answer as written."""
@@ -93,11 +97,14 @@ def annotated_clips(run: Run) -> Iterator[AnnotatedClip]:
                     end_frame=event["end_frame"],
                     confidence=event["confidence"],
                     flags=event["flags"],
+                    reasons=event.get("reasons", ()),
                 )
                 for event in row["events"]
             ],
             posteriors=row.get("posteriors", ()),
             problem=row["problem"],
+            notes=[*row.get("listed", ()), *row.get("notes", ())],
+            scenario=row.get("task", ""),
             text=row.get("text", ""),
         )
 
@@ -134,7 +141,7 @@ def annotation_page(
         "annotation.html.jinja",
         title=title,
         styles=("chart.css", "page.css", "clips.css"),
-        script="clips.js",
+        scripts=("timeline.js", "clips.js"),
         heading=title,
         facts=about,
         cards=_cards(views, events),
@@ -154,20 +161,27 @@ def _view(clip: AnnotatedClip, folder: Path) -> ClipView:
     ]
     if peaks:
         lanes.append(Lane(name="likely ends", kind="spread", peaks=peaks))
+    video = None if clip.problem else clip.video
+    columns = ["Event", "Start", "End", "Frames", "Confidence", "Flags"]
+    with_reasons = any(event.reasons for event in clip.events)
+    problem = [clip.problem] if clip.problem and clip.problem not in clip.notes else []
     return ClipView(
         id=clip.id,
         scenario=clip.scenario,
         where=clip.scenario,
-        video=None if clip.problem else relative_url(clip.video, folder, folder),
-        elsewhere=None if clip.problem else absolute_url(clip.video, folder),
+        video=None if video is None else relative_url(video, folder, folder),
+        elsewhere=None if video is None else absolute_url(video, folder),
         duration_s=max([clip.duration_s, *(e.end_s for e in clip.events)]),
         events=[event.name for event in clip.events],
         lanes=lanes,
-        columns=("Event", "Start", "End", "Frames", "Confidence", "Flags"),
-        rows=[_row(i, event) for i, event in enumerate(clip.events)],
+        columns=[*columns, "Reasons"] if with_reasons else columns,
+        rows=[
+            (*_row(i, event), "; ".join(event.reasons)) if with_reasons else _row(i, event)
+            for i, event in enumerate(clip.events)
+        ],
         texts=[("", clip.text)] if clip.text else [],
         tags=_tags(clip),
-        notes=[clip.problem] if clip.problem else [],
+        notes=[*problem, *clip.notes],
         figure="" if clip.confidence is None else f"{clip.confidence:.0%} sure",
         sort={"confidence": -1.0 if clip.problem else _sort_key(clip)},
     )
@@ -230,13 +244,13 @@ def _count(label: str, number: int, note: str) -> dict[str, Any]:
 
 
 def _confidence_plot(events: Sequence[AnnotatedEvent]) -> str:
-    """How many events are how sure, in fifths."""
-    counts = [0] * 5
+    """How many events are how sure, in quarters: the lower two are the doubtful ones."""
+    counts = [0] * 4
     for confidence in _known(events):
-        counts[min(4, int(confidence * 5))] += 1
+        counts[min(3, int(confidence * 4))] += 1
     rows = [
         Bar(
-            label=f"{20 * i} to {20 * i + 20} %", value=count, colour="model" if i >= 3 else "other"
+            label=f"{25 * i} to {25 * i + 25} %", value=count, colour="model" if i >= 2 else "other"
         )
         for i, count in reversed(list(enumerate(counts)))
     ]

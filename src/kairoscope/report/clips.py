@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from kairoscope.report.stacking import stacked
 from kairoscope.report.svg import printable
 
 Cell = str | tuple[str, float | None] | tuple[str, float | None, str]
@@ -110,7 +111,12 @@ def _clip(clip: ClipView, place: int) -> dict[str, Any]:
 def _lane(lane: Lane) -> dict[str, Any]:
     row: dict[str, Any] = {"name": lane.name, "kind": lane.kind}
     if lane.spans:
-        row["spans"] = [[e, round(a, 3), round(b, 3), doubt] for e, a, b, doubt in lane.spans]
+        rows = stacked([(a, b) for _, a, b, _ in lane.spans])
+        row["rows"] = max(rows) + 1
+        row["spans"] = [
+            [e, round(a, 3), round(b, 3), doubt, at]
+            for (e, a, b, doubt), at in zip(lane.spans, rows, strict=True)
+        ]
     if lane.peaks:
         row["peaks"] = [[e, round(t, 3), round(p, 3)] for e, t, p in lane.peaks]
     return row

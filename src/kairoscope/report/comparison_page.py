@@ -79,7 +79,7 @@ def comparison_page(compared: Sequence[Compared], page_folder: Path) -> str:
         "comparison.html.jinja",
         title="Comparison of evaluations",
         styles=("chart.css", "page.css", "clips.css"),
-        script="clips.js",
+        scripts=("timeline.js", "clips.js"),
         names=[run.name for run in compared],
         models=[str(run.run.config["model"]) for run in compared],
         notes=_notes(compared),

@@ -5,7 +5,11 @@ from dataclasses import dataclass
 from statistics import fmean
 
 from kairoscope.report.plots import NUM_COLOURS, WIDTH, clipped
+from kairoscope.report.stacking import stacked
 from kairoscope.report.svg import Scale, chart, element, line, short, text, y_axis
+
+SPAN_HEIGHT = 22.0
+LANE_GAP = 8.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,23 +90,26 @@ class Lane:
 
 
 def timeline(lanes: Sequence[Lane], duration_s: float, *, title: str) -> str:
-    """Lanes of coloured, numbered intervals over one time axis in s."""
-    left, pitch, top = 112.0, 30.0, 8.0
+    """Lanes of coloured, numbered intervals over one time axis in s; what overlaps is stacked."""
+    left, top = 112.0, 8.0
     across = Scale(0.0, max(duration_s, 1e-3), left, WIDTH - 12)
-    base = top + pitch * len(lanes)
+    rows = [stacked([(start_s, end_s) for start_s, end_s, _ in lane.spans]) for lane in lanes]
+    heights = [SPAN_HEIGHT * (max(places, default=0) + 1) for places in rows]
+    base = top + sum(heights) + LANE_GAP * len(lanes)
     body = []
     for value in across.ticks(8):
         body.append(line(across(value), top, across(value), base, "grid"))
         body.append(text(across(value), base + 16, f"{short(value)} s", "tick", "middle"))
-    for place, lane in enumerate(lanes):
-        y = top + pitch * place + 4
-        body.append(text(left - 12, y + 16, clipped(lane.label, 16), "label", "end"))
-        shade = "ghost"
+    y = top + LANE_GAP / 2
+    for lane, places, height in zip(lanes, rows, heights, strict=True):
+        body.append(text(left - 12, y + height / 2 + 5, clipped(lane.label, 16), "label", "end"))
+        across_px = across.stop - left
         body.append(
-            element("rect", x=left, y=y, width=across.stop - left, height=22, rx=3, class_=shade)
+            element("rect", x=left, y=y, width=across_px, height=height, rx=3, class_="ghost")
         )
-        for start_s, end_s, event in lane.spans:
-            body += _span(across, start_s, end_s, event, y)
+        for (start_s, end_s, event), row in zip(lane.spans, places, strict=True):
+            body += _span(across, start_s, end_s, event, y + SPAN_HEIGHT * row)
+        y += height + LANE_GAP
     return chart(WIDTH, base + 26, body, title)
 
 
@@ -111,7 +118,7 @@ def _span(across: Scale, start_s: float, end_s: float, event: int, y: float) -> 
     x1 = min(max(across(end_s), across.start), across.stop)
     shade = f"e{event % NUM_COLOURS}"
     bar = element(
-        "rect", x=x0 + 0.5, y=y, width=max(x1 - x0 - 1, 2.0), height=22, rx=3, class_=shade
+        "rect", x=x0 + 0.5, y=y, width=max(x1 - x0 - 1, 2.0), height=SPAN_HEIGHT, rx=3, class_=shade
     )
     number = text((x0 + x1) / 2, y + 15, str(event + 1), "on-bar", "middle")
     return [bar, number] if x1 - x0 > 14 else [bar]

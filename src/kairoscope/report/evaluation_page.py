@@ -60,7 +60,7 @@ def evaluation_page(
         "evaluation.html.jinja",
         title=title or f"Evaluation of {run.config['model']}",
         styles=("chart.css", "page.css", "clips.css"),
-        script="clips.js",
+        scripts=("timeline.js", "clips.js"),
         heading=title or f"{run.config['model']} on {counted(len(answers), 'clip')}",
         lede=_lede(run, metrics),
         facts=_facts(run, answers),

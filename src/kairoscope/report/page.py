@@ -27,12 +27,12 @@ def render_page(
     *,
     title: str,
     styles: tuple[str, ...] = ("chart.css", "page.css"),
-    script: str | None = None,
+    scripts: tuple[str, ...] = (),
     **values: Any,
 ) -> str:
-    """A template with its style sheets and script inside. `svg` values must be `Markup`."""
+    """A template with its style sheets and scripts inside. `svg` values must be `Markup`."""
     style = "\n".join(_source(name) for name in styles)
-    code = "" if script is None else _source(script)
+    code = "".join(_source(name) for name in scripts)
     allowed_script = f"'{_digest(code)}'" if code else "'none'"
     policy = (
         f"default-src 'none'; style-src '{_digest(style)}'; script-src {allowed_script}; "

@@ -1,5 +1,6 @@
 """The document's steps 1 to 3: benchmark, zero-shot evaluation, problem analysis."""
 
+import shlex
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from os.path import relpath
@@ -26,6 +27,7 @@ from kairoscope.report.plots import Bar, bars
 from kairoscope.report.recipe_run import Evaluated, RecipeRun
 from kairoscope.report.svg import short, span
 
+LONGEST_LINE = 88
 NOT_RUN = "This step was not run in this folder."
 
 
@@ -134,7 +136,15 @@ def _frames_words(frames: Mapping[str, Any]) -> str:
 def command_block(environment: Mapping[str, Any]) -> list[Block]:
     """The command line that made a run, where it is known."""
     command = str(environment.get("command") or "")
-    return [Code(command, "bash")] if command else []
+    return [Code(one_option_a_line(command), "bash")] if command else []
+
+
+def one_option_a_line(command: str) -> str:
+    """A long command as a shell takes it in several lines, broken before its options."""
+    if len(command) <= LONGEST_LINE:
+        return command
+    words = [shlex.quote(word) for word in shlex.split(command)]
+    return " ".join(f"\\\n  {word}" if word.startswith("--") else word for word in words)
 
 
 def evaluation_blocks(found: Evaluated, run: RecipeRun, name: str) -> list[Block]:

@@ -81,7 +81,7 @@ def _before_after(run: RecipeRun) -> list[list[Cell]]:
 
 def _before_after_plot(run: RecipeRun) -> str:
     rows = []
-    pairs = (("Before", run.zero_shot, "prior"), ("After", run.re_evaluation, "model"))
+    pairs = (("Before", run.zero_shot, "other"), ("After", run.re_evaluation, "model"))
     for label, found, colour in pairs:
         figure = None if found is None else found.by_score.get(HEADLINE.score)
         if figure is not None:
@@ -96,7 +96,7 @@ def _before_after_plot(run: RecipeRun) -> str:
             )
             if label == "After" and figure.prior is not None:
                 rows.append(
-                    Bar(label="No-video prior", value=figure.prior, colour="other", note="%")
+                    Bar(label="No-video prior", value=figure.prior, colour="prior", note="%")
                 )
     unit = f"% {HEADLINE.label.lower()}"
     return bars(rows, title=HEADLINE.label, unit=unit, aim=run.targets.get("mre_percent"))

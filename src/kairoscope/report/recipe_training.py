@@ -148,8 +148,16 @@ def _approach(log: TrainingLog) -> str:
     samples = "" if kept is None else f" on {kept} samples"
     return (
         f"Supervised {what}{held}{samples}, starting from {log.config.get('model', 'a checkpoint')}. "
-        "The loss is taken on the answer alone; frames and prompts are those of the evaluation."
+        f"The loss is taken on {_judged(settings)}; frames and prompts are those of the evaluation."
     )
+
+
+def _judged(settings: Mapping[str, Any]) -> str:
+    """What the loss is taken on, in words."""
+    weight = settings.get("dense_weight")
+    if not weight:
+        return "the answer alone"
+    return f"the answer and, with weight {short(weight)}, on what the video's own tokens should say"
 
 
 def _course(log: TrainingLog) -> str:
@@ -158,7 +166,7 @@ def _course(log: TrainingLog) -> str:
         return "No optimiser step was taken."
     last = log.steps[-1]
     of = last.get("of", last["step"])
-    words = [f"{last['step']} of {of} optimiser steps in {short(log.seconds / 60)} minutes"]
+    words = [f"{last['step']} of {of} optimiser steps in {_lasting(log.seconds)}"]
     tokens = sum(row.get("tokens", 0) for row in log.steps)
     if tokens and log.seconds > 0:
         words.append(f"{short(tokens / log.seconds)} tokens a second")
@@ -174,6 +182,10 @@ def _course(log: TrainingLog) -> str:
     return text if log.finished else text + " The run is not finished."
 
 
+def _lasting(seconds: float) -> str:
+    return f"{short(seconds)} s" if seconds < 100 else f"{short(seconds / 60)} minutes"
+
+
 def _held_out(log: TrainingLog) -> list[list[Cell]]:
     return [
         [
@@ -187,11 +199,12 @@ def _held_out(log: TrainingLog) -> list[list[Cell]]:
 
 
 def as_toml(table: str, values: Mapping[str, Any]) -> str:
-    """Settings as the TOML file that gives them again; None, which TOML lacks, is left out."""
+    """Settings as the TOML file that gives them again, with "none" for None, which TOML lacks."""
     lines, tables = [f"[{table}]"], []
     for key, value in values.items():
         if isinstance(value, Mapping):
             tables.append(as_toml(f"{table}.{key}", value))
-        elif value is not None:
-            lines.append(f"{key} = {json.dumps(value, ensure_ascii=False)}")
+        else:
+            written = "none" if value is None else value
+            lines.append(f"{key} = {json.dumps(written, ensure_ascii=False)}")
     return "\n\n".join(["\n".join(lines), *tables])

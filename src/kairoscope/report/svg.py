@@ -117,6 +117,10 @@ def y_axis(scale: Scale, left: float, right: float, *, count: int = 4) -> list[s
     return body
 
 
+BROAD = 480
+"""A wider picture is not made smaller without end on a narrow screen."""
+
+
 def chart(width: float, height: float, body: Sequence[str], title: str) -> str:
     """The whole picture, with its title for those who cannot see it."""
     head = element("title", escape(printable(title)))
@@ -124,7 +128,7 @@ def chart(width: float, height: float, body: Sequence[str], title: str) -> str:
         "svg",
         head + "".join(body),
         xmlns="http://www.w3.org/2000/svg",
-        class_="chart",
+        class_="chart broad" if width > BROAD else "chart",
         role="img",
         viewBox=f"0 0 {width:g} {height:g}",
         width=width,

@@ -36,8 +36,8 @@ def warmup_advice(config: SFTConfig, num_steps: int) -> str | None:
         return None
     return (
         f"warmup_steps is {warmup} and the run has {num_steps} steps: for most of it the learning "
-        f"rate has not reached {config.learning_rate:g}; leave warmup_steps out, or at most "
-        f"{num_steps // 10}"
+        f"rate has not reached {config.learning_rate:g}; with warmup_steps=none the warm-up takes "
+        f"{min(MOST_WARMUP_STEPS, num_steps // 10)} steps"
     )
 
 

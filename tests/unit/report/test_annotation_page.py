@@ -57,7 +57,7 @@ def test_everything_found_is_on_the_page(annotation: Path) -> None:
     assert len(clips) == 5
     assert clips["unsure.mp4"]["events"] == [NASTY, "placing it"]
     spans = clips["unsure.mp4"]["lanes"][0]["spans"]
-    assert spans == [[0, 0.1, 2.0, True], [1, 2.0, 3.5, True]]
+    assert spans == [[0, 0.1, 2.0, True, 0], [1, 2.0, 3.5, True, 0]]
     assert clips["unsure.mp4"]["lanes"][1]["peaks"] == [[0, 1.0, 0.25], [0, 2.0, 0.75]]
     assert clips["bad.mp4"]["notes"] == ["<b>no frames</b>"]
     assert clips["bad.mp4"]["video"] is None

@@ -51,7 +51,7 @@ def test_a_warm_up_of_most_of_the_run_is_advised_against() -> None:
     advice = warmup_advice(config, 29)
     assert advice is not None
     assert advice.startswith("warmup_steps is 15 and the run has 29 steps")
-    assert advice.endswith("leave warmup_steps out, or at most 2")
+    assert advice.endswith("with warmup_steps=none the warm-up takes 2 steps")
 
 
 def test_constant_stays_after_the_warm_up() -> None:

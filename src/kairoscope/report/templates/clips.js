@@ -1,6 +1,5 @@
-// The list of clips: sorted, filtered, twenty at a time; a click on a timeline seeks its video.
+// The list of clips: sorted, filtered, twenty at a time, each with its video, timeline and table.
 // Every text goes in by textContent: names and answers come from files and models.
-"use strict";
 (() => {
   const data = JSON.parse(document.getElementById("clips-data").textContent);
   const PAGE = 20;
@@ -13,13 +12,6 @@
   let page = 0;
   let watching = 0;
 
-  const make = (tag, className, text) => {
-    const node = document.createElement(tag);
-    if (className) node.className = className;
-    if (text !== undefined && text !== null) node.textContent = text;
-    return node;
-  };
-  const seconds = (t) => `${t.toFixed(2)} s`;
   const readable = (url) => { try { return decodeURIComponent(url); } catch { return url; } };
 
   function select() {
@@ -81,7 +73,8 @@
     node.append(head, left, right);
     node.video = player(clip, left);
     if (clip.lanes.length) {
-      const line = timeline(clip, node.video);
+      const mine = watching;
+      const line = timeline(clip, node.video, () => mine === watching);
       node.seek = line.seek;
       right.append(line.node, table(clip, line.seek));
     }
@@ -122,106 +115,6 @@
       firstPictures.unobserve(entry.target);
     }
   });
-
-  function timeline(clip, video) {
-    const node = make("div", "timeline");
-    node.tabIndex = 0;
-    node.setAttribute("role", "slider");
-    node.setAttribute("aria-label", `time in ${clip.id}`);
-    node.setAttribute("aria-valuemin", "0");
-    node.setAttribute("aria-valuemax", String(clip.duration_s));
-    const percent = (t) => `${Math.min(100, Math.max(0, (100 * t) / clip.duration_s))}%`;
-    for (const lane of clip.lanes) node.append(track(lane, percent, clip));
-    node.append(axis(clip.duration_s, percent));
-    const head = make("div", "playhead");
-    head.hidden = true;
-    node.append(head);
-
-    let time = 0;
-    const show = (t) => {
-      time = t;
-      const inset = node.querySelector(".lane").offsetLeft;
-      const width = node.querySelector(".lane").offsetWidth;
-      head.hidden = false;
-      head.style.left = `${inset + (width * t) / clip.duration_s}px`;
-      head.dataset.time = seconds(t);
-      node.setAttribute("aria-valuenow", t.toFixed(2));
-      node.setAttribute("aria-valuetext", seconds(t));
-    };
-    const seek = (t) => {
-      const wanted = Math.min(clip.duration_s, Math.max(0, t));
-      show(wanted);
-      if (!video) return;
-      const go = () => { video.currentTime = Math.min(wanted, video.duration || wanted); };
-      if (video.readyState > 0) go();
-      else {
-        video.addEventListener("loadedmetadata", go, { once: true });
-        video.preload = "auto";
-        video.load();
-      }
-    };
-    seek.now = () => time;
-    const at = (event) => {
-      const box = node.querySelector(".lane").getBoundingClientRect();
-      return ((event.clientX - box.left) / box.width) * clip.duration_s;
-    };
-    node.addEventListener("pointerdown", (event) => {
-      if (event.button !== 0) return;
-      node.setPointerCapture(event.pointerId);
-      seek(at(event));
-    });
-    node.addEventListener("pointermove", (event) => {
-      if (event.buttons & 1 && node.hasPointerCapture(event.pointerId)) seek(at(event));
-    });
-    if (video) follow(video, show);
-    return { node, seek };
-  }
-
-  function follow(video, show) {
-    const mine = watching;
-    const tick = () => {
-      if (mine !== watching) return;
-      show(video.currentTime);
-      if (!video.paused && !video.ended) requestAnimationFrame(tick);
-    };
-    video.addEventListener("play", tick);
-    video.addEventListener("seeked", () => video.paused && show(video.currentTime));
-  }
-
-  function track(lane, percent, clip) {
-    const node = make("div", `lane ${lane.kind}`);
-    node.append(make("span", "lane-name", lane.name));
-    const most = Math.max(0.05, ...(lane.peaks || []).map((peak) => peak[2]));
-    for (const [event, t, share] of lane.peaks || []) {
-      const peak = make("span", `peak c${event % 8}`);
-      peak.style.left = percent(t);
-      peak.style.height = `${Math.max(6, (100 * share) / most)}%`;
-      peak.title = `${seconds(t)}: ${(100 * share).toFixed(0)} %`;
-      node.append(peak);
-    }
-    for (const [event, start, end, doubtful] of lane.spans || []) {
-      const span = make("span", `span c${event % 8}${doubtful ? " doubtful" : ""}`, String(event + 1));
-      span.style.left = percent(start);
-      span.style.right = `${100 - parseFloat(percent(end))}%`;
-      span.title = `${event + 1}  ${clip.events[event]}\n${seconds(start)} to ${seconds(end)}`;
-      node.append(span);
-    }
-    return node;
-  }
-
-  function axis(duration, percent) {
-    const node = make("div", "scale");
-    const rough = duration / 7;
-    const power = 10 ** Math.floor(Math.log10(rough));
-    const step = [1, 2, 5, 10].map((m) => m * power).find((s) => s >= rough);
-    const digits = step < 0.1 ? 2 : step < 1 ? 1 : 0;
-    for (let i = 0; i * step <= duration * 1.0001; i += 1) {
-      const tick = make("span", "", `${(i * step).toFixed(digits)}${i === 0 ? " s" : ""}`);
-      tick.style.left = percent(i * step);
-      node.append(tick);
-    }
-    return node;
-  }
 
   // Rows of [event, cell, ...]; a cell is text, or [text, seconds, class] for a time to go to.
   function table(clip, seek) {
