@@ -240,12 +240,12 @@ def _flags(row: dict[str, Any], num_frames: int) -> list[str]:
     return flags
 
 
-def write_boundaries(run: Run, order: Sequence[str]) -> Tally:
+def write_boundaries(run: Run, order: Sequence[str], columns: Sequence[str] = COLUMNS) -> Tally:
     """Write `boundaries.jsonl` and `.csv` from the finished clips, in the order of the source."""
     rows = {row["clip"]: row for row in _slim_rows(run)}
     lines: list[str] = []
     table = io.StringIO()
-    writer = csv.DictWriter(table, COLUMNS, extrasaction="ignore", lineterminator="\n")
+    writer = csv.DictWriter(table, columns, extrasaction="ignore", lineterminator="\n")
     writer.writeheader()
     num_events = num_flagged = 0
     problems: list[tuple[str, str]] = []
@@ -253,11 +253,11 @@ def write_boundaries(run: Run, order: Sequence[str]) -> Tally:
         row = rows.get(name)
         if row is None:
             continue
-        if row["problem"] is not None:
-            problems.append((name, row["problem"]))
+        problems += [(name, reason) for reason in row["listed"]]
         for event in row["events"]:
             lines.append(canonical_json({"clip": name, **event}) + "\n")
-            writer.writerow({"clip": name, **event, "flags": "; ".join(event["flags"])})
+            lists = {key: "; ".join(event[key]) for key in ("flags", "reasons") if key in event}
+            writer.writerow({"clip": name, **event, **lists})
             num_events += 1
             num_flagged += bool(event["flags"])
     write_text_atomic(run.path / "boundaries.jsonl", "".join(lines))
@@ -274,4 +274,6 @@ def write_boundaries(run: Run, order: Sequence[str]) -> Tally:
 def _slim_rows(run: Run) -> Iterator[dict[str, Any]]:
     """Rows of the finished clips without their distributions, which are most of the bytes."""
     for row in run.rows("clips", ("clip",)):
-        yield {key: row[key] for key in ("clip", "events", "problem")}
+        alone = [] if row["problem"] is None else [row["problem"]]
+        listed = row.get("listed", alone)
+        yield {"clip": row["clip"], "events": row["events"], "listed": listed}

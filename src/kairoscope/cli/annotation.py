@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from kairoscope.cli.app import command, counted, note, say
+from kairoscope.cli.dataset import Question, annotate_dataset
 from kairoscope.cli.options import (
     DECODING,
     BatchOption,
@@ -27,7 +28,9 @@ def annotate(
     source: Annotated[
         Path,
         typer.Argument(
-            metavar="SOURCE", help="A video, a folder of videos, or a list of them (.txt, .jsonl)."
+            metavar="SOURCE",
+            help="A video, a folder of videos, a list of them (.txt, .jsonl), or a robot dataset: "
+            "HDF5 of robomimic, MimicGen or Isaac Lab, or a LeRobot folder.",
         ),
     ],
     task: Annotated[
@@ -43,12 +46,84 @@ def annotate(
     frames: FramesOption = None,
     device: DeviceOption = None,
     batch_size: BatchOption = None,
+    examples: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            metavar="K",
+            help="Of a dataset, or a folder with labels.jsonl: use what is labelled in it, and say "
+            "which to label first where fewer than K are.",
+        ),
+    ] = None,
+    signals_only: Annotated[  # noqa: FBT002
+        bool,
+        typer.Option(
+            "--signals-only",
+            help="Of a dataset: recorded signals and labelled examples alone, no model.",
+        ),
+    ] = False,
+    in_place: Annotated[  # noqa: FBT002
+        bool,
+        typer.Option(
+            "--in-place", help="Of a dataset: write into it, and not into a copy under --out."
+        ),
+    ] = False,
+    overwrite: Annotated[  # noqa: FBT002
+        bool,
+        typer.Option(
+            "--overwrite",
+            help="Of a dataset: replace labels that Kairoscope did not make, too "
+            "(default: they are kept, and are the examples for the others).",
+        ),
+    ] = False,
+    camera: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Of a dataset: which camera the model sees "
+            "(default: the first that does not move with a hand).",
+        ),
+    ] = None,
+    fps: Annotated[
+        float | None,
+        typer.Option(
+            metavar="FPS", help="Of a dataset: frames a second, where it records them wrongly."
+        ),
+    ] = None,
 ) -> None:
-    """Find when every event of a task starts and ends in videos.
+    """Find when every event of a task starts and ends in videos or in a robot dataset.
 
     Writes boundaries.csv, boundaries.jsonl and a page with a timeline of every clip,
     annotations.html. Clips that cannot be read are counted and listed.
+
+    In a robot dataset, recorded signals place the boundaries, and the model those that signals do not
+    decide. A copy of the dataset under OUT gets them where its own tools look for them.
     """
+    from kairoscope.annotate.folder import looks_like_dataset, open_any
+
+    if looks_like_dataset(source) or examples is not None or signals_only:
+        dataset = open_any(source, fps=fps)
+        saving = {"in_place": in_place, "overwrite": overwrite}
+        question = Question(
+            task=task,
+            model=None if signals_only else model,
+            decoding=decoding,
+            prompt=prompt,
+            frames=frames or [],
+            device=device,
+            batch_size=batch_size,
+            camera=camera,
+        )
+        annotate_dataset(dataset, question, folder, examples=examples or 0, **saving)
+        return
+    for option, given in (
+        ("--in-place", in_place),
+        ("--overwrite", overwrite),
+        ("--camera", camera is not None),
+        ("--fps", fps is not None),
+    ):
+        if given:
+            raise UserError(f"{source}: {option} is for robot datasets, this is none")
     check_model(model)
     from kairoscope.data.clips import list_videos
     from kairoscope.data.taskfiles import load_task

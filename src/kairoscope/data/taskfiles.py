@@ -3,6 +3,8 @@
 name = "mimicgen_coffee"
 events = ["grasping the pod"]
 description = "A robot arm puts a coffee pod into a machine."
+signals = ["grasp"]        # for HDF5: the signal that each event ends, "" for one without
+offsets = [[5, 10]]        # frames that generation adds to each signal's end
 """
 
 import tomllib
@@ -18,7 +20,7 @@ from kairoscope.data.rows import check_keys, show, text
 from kairoscope.events import Query
 
 SHIPPED = Path(__file__).parent / "tasks"
-KEYS = ("name", "events", "description")
+KEYS = ("name", "events", "description", "signals", "offsets")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +31,11 @@ class TaskFile:
     events: Query
     """In the order in which they happen."""
     description: str = ""
+    signals: tuple[str, ...] = ()
+    """Subtask termination signal of each event in HDF5 files; "" for an event without one. Empty:
+    taken from what is known of the environment."""
+    offsets: tuple[tuple[int, int], ...] = ()
+    """Smallest and largest number of frames that generation adds to the end of each signal."""
 
 
 def shipped_tasks() -> Mapping[str, Path]:
@@ -90,8 +97,44 @@ def _task(table: dict[str, Any]) -> TaskFile:
     events = table["events"]
     if not isinstance(events, list) or not all(isinstance(event, str) for event in events):
         raise UserError(f"events is {show(events)}; allowed: a list of texts")
+    names = check_event_names(events)
     return TaskFile(
         name=text(table, "name"),
-        events=check_event_names(events),
+        events=names,
         description=text(table, "description") if "description" in table else "",
+        signals=_signals(table.get("signals", []), len(names)),
+        offsets=_offsets(table.get("offsets", []), table.get("signals", [])),
+    )
+
+
+def _signals(names: Any, num_events: int) -> tuple[str, ...]:
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise UserError(f"signals is {show(names)}; allowed: a list of texts")
+    if names and len(names) != num_events:
+        raise UserError(
+            f"signals has {len(names)} names for {num_events} events; allowed: one each"
+        )
+    given = [name for name in names if name]
+    if odd := next((name for name in given if given.count(name) > 1 or "/" in name), None):
+        raise UserError(f"signals has {odd!r}; allowed: every name once, without a slash")
+    return tuple(names)
+
+
+def _offsets(pairs: Any, signals: Any) -> tuple[tuple[int, int], ...]:
+    wanted = len([name for name in signals if name])
+    good = isinstance(pairs, list) and all(_is_range(pair) for pair in pairs)
+    if not good or (pairs and len(pairs) != wanted):
+        raise UserError(
+            f"offsets is {show(pairs)}; allowed: a pair of frames, as [10, 20], for each of the "
+            f"{wanted} signals"
+        )
+    return tuple((low, high) for low, high in pairs)
+
+
+def _is_range(pair: Any) -> bool:
+    return (
+        isinstance(pair, list)
+        and len(pair) == 2
+        and all(type(frames) is int for frames in pair)
+        and pair[0] <= pair[1]
     )

@@ -1,0 +1,121 @@
+"""`kairoscope annotate` of robot datasets, and `kairoscope inspect`."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from kairoscope.cli.app import counted, note, say
+from kairoscope.cli.options import check_model
+from kairoscope.cli.progress import bars
+from kairoscope.core import UserError
+
+MAX_LISTED = 20
+SOURCES = {
+    "label": "were labelled",
+    "signals": "from signals",
+    "model": "from the model",
+    "prior": "from labelled examples alone",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """What the options of `annotate` say about the asking."""
+
+    task: str
+    model: str | None
+    """None: signals alone."""
+    decoding: str | None
+    prompt: Path | None
+    frames: Sequence[str]
+    device: str | None
+    batch_size: int | None
+    camera: str | None
+
+
+def annotate_dataset(
+    dataset: Any, asked: Question, out: Path, *, examples: int, in_place: bool, overwrite: bool
+) -> None:
+    """Annotate an opened dataset and say what became of it."""
+    if asked.model is not None:
+        check_model(asked.model)
+    from kairoscope.annotate.dataset import Saving
+    from kairoscope.data.taskfiles import load_task
+    from kairoscope.recipes import get_recipe
+    from kairoscope.recipes.datasets import annotate_dataset_stage
+    from kairoscope.recipes.stages import load_engine
+    from kairoscope.settings import assignments, changed
+
+    recipe = get_recipe("subtask-times")
+    how = {"decoding": asked.decoding or "posterior"}
+    with bars() as progress:
+        engine = None
+        if asked.model is not None:
+            engine = load_engine(
+                asked.model,
+                device=asked.device,
+                batch_size=asked.batch_size,
+                on_progress=progress,
+            )
+        tally = annotate_dataset_stage(
+            recipe,
+            engine,
+            dataset,
+            load_task(asked.task),
+            out=out,
+            saving=Saving(in_place=in_place, overwrite=overwrite),
+            decoding=changed(recipe.evaluation, how, "command line").decoding,
+            frames=assignments(list(asked.frames), "--frames"),
+            camera=asked.camera,
+            prompt=asked.prompt,
+            num_examples=examples,
+            on_progress=progress,
+        )
+    print_tally(dataset, tally, out)
+
+
+def print_tally(dataset: Any, tally: Any, out: Path) -> None:
+    """What became of a dataset. Raises UserError where no episode has a boundary."""
+    for remark in getattr(dataset, "notes", ()):
+        note("note: ", remark)
+    for gripper in tally.grippers:
+        note("gripper: ", _title(gripper))
+    for clip, reason in tally.problems[:MAX_LISTED]:
+        note("look at: ", reason if clip in reason else f"{clip}: {reason}")
+    if len(tally.problems) > MAX_LISTED:
+        note(f"and {len(tally.problems) - MAX_LISTED} more: ", f"{out / 'problems.json'}")
+    if tally.num_without == tally.num_episodes:
+        raise UserError(f"{dataset.path}: no boundaries in any of its episodes")
+    origin = ", ".join(
+        f"{tally.by_source[source]} {words}"
+        for source, words in SOURCES.items()
+        if tally.by_source.get(source)
+    )
+    say(
+        f"{counted(tally.num_episodes, 'episode')}, {tally.num_events} boundaries "
+        f"({origin}), {tally.num_flagged} of them flagged for a look; "
+        f"{counted(tally.num_without, 'episode')} without boundaries"
+    )
+    if tally.label_first:
+        say(f"label these first: {', '.join(tally.label_first)}")
+    for name in ("boundaries.csv", "boundaries.jsonl", "annotations.html"):
+        say(f"  {out / name}")
+    if tally.saved is None:
+        say(f"  {dataset.format} is not written: the boundaries are in the files above")
+        return
+    for remark in tally.saved.notes:
+        note("note: ", remark)
+    say(f"  {tally.saved.path}: {counted(tally.saved.num_written, 'episode')} with boundaries")
+
+
+def _title(gripper: Any) -> str:
+    from kairoscope.robot.signals import describe
+
+    return describe(gripper)
+
+
+def listed(reasons: Sequence[str]) -> list[tuple[str, int]]:
+    """Reasons with how often each is given, the most frequent first."""
+    return Counter(reasons).most_common()

@@ -1,0 +1,76 @@
+"""`annotate` for robot datasets: the stage that joins recorded signals, a model and examples."""
+
+from os.path import relpath
+from pathlib import Path
+
+from kairoscope.annotate.dataset import Asking, DatasetTally, OnProgress, Saving, annotate_dataset
+from kairoscope.config import Recipe
+from kairoscope.core import Decoding, UserError
+from kairoscope.data.taskfiles import TaskFile
+from kairoscope.models.load import Engine
+from kairoscope.recipes.pages import write_page
+from kairoscope.recipes.stages import Frames, asked_with, policy_for
+from kairoscope.robot.episode import Dataset
+from kairoscope.robot.naming import signal_plan
+from kairoscope.runs import Run
+from kairoscope.storage import plain
+
+SIGNALS_ONLY = "signals only"
+"""In the place of a model's name."""
+
+
+def annotate_dataset_stage(
+    recipe: Recipe,
+    model: Engine | None,
+    dataset: Dataset,
+    task: TaskFile,
+    *,
+    out: Path,
+    saving: Saving,
+    decoding: Decoding,
+    frames: Frames,
+    on_progress: OnProgress,
+    camera: str | None = None,
+    prompt: Path | None = None,
+    num_examples: int = 0,
+) -> DatasetTally:
+    """Find the events of a task file in a dataset's episodes; writes the run folder `out`.
+
+    Without a model, signals and labelled examples alone. Raises UserError for a task that is not the
+    dataset's, and what `annotate_dataset` raises.
+    """
+    plan = signal_plan(dataset, task.events, signals=task.signals, offsets=task.offsets)
+    if out.resolve() == dataset.path.resolve():
+        raise UserError(f"{out}: is the dataset itself; choose another --out")
+    policy = policy_for(recipe, model.policy if model else None, frames)
+    asked, words = asked_with(recipe, prompt)
+    asking = (
+        Asking(model=model, task=asked, policy=policy, decoding=decoding, camera=camera)
+        if model
+        else None
+    )
+    run_config = {
+        "model": model.name if model else SIGNALS_ONLY,
+        "model_identity": model.identity if model else None,
+        "task": plain(task),
+        "source": relpath(dataset.path.resolve(), out.resolve()),
+        "fps": dataset.fps,
+        "camera": camera,
+        "frames": plain(policy) if model else None,
+        "decoding": decoding if model else None,
+    }
+    with Run.open(out, kind="annotation", config=run_config | words) as run:
+        tally = annotate_dataset(
+            dataset,
+            task.events,
+            run,
+            plan=plan,
+            asking=asking,
+            saving=saving,
+            num_examples=num_examples,
+            on_progress=on_progress,
+        )
+    on_progress("writing the page", 0, 1)
+    write_page(out)
+    on_progress("writing the page", 1, 1)
+    return tally

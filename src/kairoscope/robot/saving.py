@@ -1,0 +1,118 @@
+"""Boundaries into a copy of a dataset, in the form that the dataset's own tools read."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from kairoscope.events import Events
+from kairoscope.robot import isaaclab, mimicgen
+from kairoscope.robot.episode import Dataset
+from kairoscope.robot.naming import HDF5_FORMATS, SignalPlan
+from kairoscope.robot.writing import Maker
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """Boundaries of one episode."""
+
+    events: Events
+    """In order; each ends at the time of its last frame."""
+    end_frames: tuple[int, ...]
+    """Last frame of each event: the first on which it is done."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Saved:
+    """What became of the episodes that had boundaries."""
+
+    path: Path
+    """Of the file or folder that was written."""
+    num_written: int
+    """Episodes that have the boundaries now, whether or not they had them before."""
+    problems: tuple[tuple[str, str], ...]
+    """(episode, why its labels are as they were)."""
+    notes: tuple[str, ...] = ()
+
+
+def copy_name(dataset: Dataset) -> str | None:
+    """Name of the labelled copy in a run's folder; None where the format is not written."""
+    if dataset.format in HDF5_FORMATS:
+        return dataset.path.name
+    return "dataset" if dataset.format.startswith("lerobot v") and not _is_v1(dataset) else None
+
+
+def save_boundaries(
+    dataset: Dataset,
+    out: Path | None,
+    found: Mapping[str, Found],
+    *,
+    plan: SignalPlan | None,
+    in_place: bool = False,
+    overwrite: bool = False,
+    labelled_by: Maker = "kairoscope",
+) -> Saved:
+    """Write boundaries where the tools of the dataset's format read them.
+
+    Args:
+        dataset: opened; not changed unless `in_place`.
+        out: file (HDF5) or folder (LeRobot) of the copy, gone on with where it exists; None with
+            `in_place`.
+        found: by episode; the others keep what they have.
+        plan: signals of an HDF5 file; None for LeRobot.
+        in_place: change the dataset itself, each file whole or not at all.
+        overwrite: also replace labels that Kairoscope did not make.
+        labelled_by: who made the boundaries.
+
+    Raises UserError where the format is not written, or nothing can be written at all; what is
+    wrong with one episode is in what is returned.
+    """
+    if plan is None:
+        from kairoscope.robot.lerobot import write_lerobot  # loads pyarrow
+
+        done = write_lerobot(
+            dataset.path,
+            out,
+            {name: one.events for name, one in found.items()},
+            labelled_by=labelled_by,
+            overwrite=overwrite,
+            in_place=in_place,
+            fps=getattr(dataset, "given_fps", None),
+        )
+        kept = [(name, "has labels that Kairoscope did not make: kept") for name in done.protected]
+        offered = [problem for problem in done.problems if problem[0] in found]
+        return Saved(
+            path=done.path,
+            num_written=len(done.written),
+            problems=(*kept, *offered),
+            notes=done.notes,
+        )
+    ends = {name: _ends(one, plan) for name, one in found.items()}
+    write = mimicgen.write_signals if dataset.format == "mimicgen" else isaaclab.write_signals
+    report = write(
+        dataset.path,
+        out,
+        ends,
+        spec=plan.spec,
+        in_place=in_place,
+        overwrite=overwrite,
+        labelled_by=labelled_by,
+    )
+    return Saved(
+        path=dataset.path if out is None else out,
+        num_written=len(report.written) + len(report.unchanged),
+        problems=report.problems,
+        notes=report.notes,
+    )
+
+
+def _is_v1(dataset: Dataset) -> bool:
+    return dataset.format.startswith("lerobot v1")
+
+
+def _ends(found: Found, plan: SignalPlan) -> dict[str, int]:
+    """Signal -> exclusive end in frames."""
+    return {
+        plan.signals[event.name]: frame + 1
+        for event, frame in zip(found.events, found.end_frames, strict=True)
+        if event.name in plan.signals
+    }
