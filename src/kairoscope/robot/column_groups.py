@@ -47,8 +47,9 @@ DEAD_SHARE = 1e-4
 metres may stand beside degrees."""
 ANSWER_S = 0.6
 """A measured column answers its command within this time."""
-ANSWERS = 0.8
-"""Least correlation of a command with its answer, where their places do not say it."""
+NAMED_ANSWERS, ANSWERS = 0.4, 0.8
+"""Least correlation of a command with its answer: where their places or their kind say that they
+belong together, and where nothing does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,13 +237,27 @@ def answers_of(tables: Sequence[Table], groups: Sequence[Group]) -> dict[int, in
     for a, i in enumerate(measured):
         for b, k in enumerate(commands):
             same = _same_places(groups[i], groups[k], widths)
-            if likeness[a, b] >= (0.4 if same else ANSWERS):
-                pairs.append((float(likeness[a, b]) + (0.3 if same else 0.0), i, k))
+            both = _are_grippers(tables, groups[i], groups[k])
+            least = NAMED_ANSWERS if same or both else ANSWERS
+            if likeness[a, b] >= least:
+                bonus = 0.3 if same or both else 0.0
+                pairs.append((float(likeness[a, b]) + bonus, i, k))
     answers: dict[int, int] = {}
     for _, i, k in sorted(pairs, reverse=True):
         if i not in answers and k not in answers.values():
             answers[i] = k
     return answers
+
+
+def _are_grippers(tables: Sequence[Table], measured: Group, command: Group) -> bool:
+    """Whether the format says that both are a gripper's, and does not say of two arms."""
+    table = tables[0]
+    columns = (measured.columns[0], command.columns[0])
+    places = [table.places[column] for column in columns if column in table.places]
+    if len(places) < 2 or any(table.kinds[place] != "gripper" for place in places):
+        return False
+    sides = {side for place in places for side in ("left", "right") if side in table.words[place]}
+    return len(sides) < 2
 
 
 def _same_places(measured: Group, command: Group, widths: dict[str, int]) -> bool:

@@ -47,7 +47,7 @@ class Table:
 
     @property
     def step_s(self) -> float:
-        """Median time between two frames."""
+        """Mean time between two frames, in s."""
         return frame_step_s(self.times_s)
 
     @cached_property
@@ -74,10 +74,10 @@ class Table:
 
 
 def frame_step_s(times_s: Floats) -> float:
-    """Median time between two frames, in s. 1 where there are less than two."""
+    """Mean time between two frames, in s. 1 where there are less than two."""
     if len(times_s) < 2:
         return 1.0
-    return max(float(np.median(np.diff(times_s))), 1e-6)
+    return max(float(times_s[-1] - times_s[0]) / (len(times_s) - 1), 1e-6)
 
 
 def smoothed(values: Floats, width: float) -> Floats:

@@ -6,6 +6,9 @@ from kairoscope.robot.column_groups import Group
 from kairoscope.robot.columns import Floats, Table, smoothed
 from kairoscope.robot.unit import Unit
 
+DELAY_S, MOST_DELAYS = 0.6, 15
+"""Fingers answer within this time; so many delays up to it are tried."""
+
 
 def command_gap(table: Table, unit: Unit) -> tuple[Floats | None, float]:
     """((T,) command minus answer of columns in one scale, how well the answer follows).
@@ -49,15 +52,16 @@ def _same_scale(measured: Group, i: int, commanded: Group, k: int) -> bool:
 
 def _delayed(told_T: Floats, done_T: Floats, step_s: float) -> Floats:
     """The command with the delay (up to 0.6 s) at which it differs least from its answer."""
-    best: tuple[float, Floats] | None = None
-    for lag in range(0, min(round(0.6 / step_s), len(told_T) - 1) + 1):
-        delayed = np.concatenate((np.full(lag, told_T[0]), told_T[: len(told_T) - lag]))
-        gap = delayed - done_T
-        size = float(np.median(np.abs(gap - np.median(gap))))
+    best: tuple[float, int] | None = None
+    longest = min(round(DELAY_S / step_s), len(told_T) - 1)
+    for lag in range(0, longest + 1, max(1, longest // MOST_DELAYS)):
+        gap = told_T[: len(told_T) - lag] - done_T[lag:]
+        size = float(np.abs(gap - gap.mean()).mean())
         if best is None or size < best[0]:
-            best = (size, delayed)
+            best = (size, lag)
     assert best is not None
-    return best[1]
+    lag = best[1]
+    return np.concatenate((np.full(lag, told_T[0]), told_T[: len(told_T) - lag]))
 
 
 def _speeds_alike(one_T: Floats, other_T: Floats, step_s: float) -> float:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from kairoscope.robot.arm_speed import Widths, parts_of, speed_of, speed_without
-from kairoscope.robot.columns import Floats, Table, smoothed
+from kairoscope.robot.columns import Floats, Table, frame_step_s, smoothed
 from kairoscope.robot.command_gap import command_gap
 from kairoscope.robot.holds import holds_of
 from kairoscope.robot.motions import Motion, motions_in
@@ -139,7 +139,7 @@ def gap_spread(look: Look) -> float | None:
     """
     if look.gap_T is None:
         return None
-    steady = smoothed(look.gap_T, 0.5 / float(np.median(np.diff(look.times_s))))
+    steady = smoothed(look.gap_T, 0.5 / frame_step_s(look.times_s))
     return float(np.quantile(steady, 0.95) - np.quantile(steady, 0.05))
 
 

@@ -113,7 +113,8 @@ def _in_leg(
     for start, end in runs:
         a, b = first + start, first + end
         way = float(steady[b] - steady[a])
-        if abs(way) >= max(0.7 * least, 0.2 * abs(travel)):
+        lasts_s = float(times_s[b] - times_s[a])
+        if abs(way) >= max(0.7 * least, 0.2 * abs(travel), SLOWEST_PER_S * lasts_s):
             done = np.abs(steady[a : b + 1] - steady[a]) >= SETTLED_SHARE * abs(way)
             settled = a + int(np.argmax(done))
             motions.append(Motion(a, b, way, float(steady[a]), float(steady[b]), settled))

@@ -11,7 +11,7 @@ from itertools import pairwise
 import numpy as np
 
 from kairoscope.robot.arm_speed import STANDS, way_of
-from kairoscope.robot.columns import smoothed
+from kairoscope.robot.columns import frame_step_s, smoothed
 from kairoscope.robot.gripper import Reason
 from kairoscope.robot.gripper_evidence import Look, holding
 from kairoscope.robot.holds import AT_ONCE, LEAST_WAY, arm_at_end, arm_at_start, clipped
@@ -53,9 +53,8 @@ def polarity_reasons(words: str, looks: Sequence[Look]) -> tuple[Reason, ...]:
     add(clipped(0.8 * sum(map(first_rises, looks)), -3.0, 3.0), text, text)
     text = "then what it undoes at once are closings"
     add(clipped(0.7 * sum(map(undone, looks)), -3.0, 3.0), text, text)
-    moving = [share for look in looks if (share := moved_while_high(look)) is not None]
-    if moving:
-        add(clipped(3.0 * sum(moving), -5.0, 5.0), *("then objects move while it is closed",) * 2)
+    text = "then it closes before objects move and opens after"
+    add(clipped(1.0 * sum(map(rises_before_objects_move, looks)), -8.0, 8.0), text, text)
     return (*sorted(found, key=lambda reason: -abs(reason.log_odds)),)
 
 
@@ -67,7 +66,7 @@ def blocked(looks: Sequence[Look]) -> float:
     sides = []
     for look in looks:
         if look.gap_T is not None:
-            step_s = float(np.median(np.diff(look.times_s)))
+            step_s = frame_step_s(look.times_s)
             steady = smoothed(look.gap_T, 0.5 / step_s)
             sides.append(float(np.quantile(steady, 0.95) + np.quantile(steady, 0.05)))
     if not sides:
@@ -124,12 +123,21 @@ def undone(look: Look) -> float:
     return total
 
 
-def moved_while_high(look: Look) -> float | None:
-    """-1 to 1: how much higher the signal is while objects move; None where none moves."""
-    if look.moved_T is None or not 0 < look.moved_T.sum() < len(look.moved_T):
-        return None
-    level, moving = np.clip(look.signal_T, 0.0, 1.0), look.moved_T > 0
-    return float(level[moving].mean() - level[~moving].mean())
+def rises_before_objects_move(look: Look) -> int:
+    """How many more objects set out after a motion upwards, or stop before one downwards.
+
+    What moves an object has closed before, and opens after it has come to rest.
+    """
+    if look.moved_T is None or not len(look.motions):
+        return 0
+    edges = np.flatnonzero(np.diff(np.concatenate(([0.0], look.moved_T, [0.0]))))
+    total = 0
+    for first, last in zip(edges[::2], edges[1::2] - 1, strict=True):
+        before = [m for m in look.motions if (m.start + m.end) // 2 <= first]
+        after = [m for m in look.motions if (m.start + m.end) // 2 > last]
+        total += (1 if before[-1].travel > 0 else -1) if before else 0
+        total += (1 if after[0].travel < 0 else -1) if after else 0
+    return total
 
 
 def combined(

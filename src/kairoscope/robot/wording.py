@@ -133,7 +133,9 @@ def names_object(meaning: Meaning, subject: str) -> float:
     """0 to 1: how much of an object's name in the file the words of an event repeat."""
     spaced = re.sub(r"([a-z])([A-Z])", r"\1 \2", subject)
     parts = [
-        part for part in re.findall(r"[a-z]+|\d+", spaced.lower()) if part not in ("object", "pose")
+        part
+        for part in re.findall(r"[a-z]+|\d+", spaced.lower())
+        if part not in ("object", "pose", "poses")
     ]
     if not parts:
         return 0.0
