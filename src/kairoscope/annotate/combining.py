@@ -20,7 +20,7 @@ Source = Literal["label", "signals", "model", "prior"]
 DISAGREE = 0.1
 """Signals and model contradict each other where the model gives the signals' moment less than this."""
 WITHIN_S = 0.5
-LEAST_MASS = 0.02
+LEAST_MASS = 1e-6
 """A source that leaves less than this between an event's neighbours does not place it there."""
 
 

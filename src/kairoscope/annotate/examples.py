@@ -2,18 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from statistics import median
 
 import numpy as np
 
 from kairoscope.events import Event, Query
-from kairoscope.prior import Demonstration, median_events
+from kairoscope.posteriors import quantile_s
+from kairoscope.prior import Demonstration
+from kairoscope.prior_distribution import time_priors
 from kairoscope.robot.columns import Floats
-
-LEAST_SPREAD = 0.03
-"""Share of an episode by which boundaries of one task differ at least."""
-SPREAD_OF_ONE = 0.12
-"""The same, where one example cannot say how much they differ."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +40,7 @@ def prior_for(
 ) -> list[tuple[Floats, str]]:
     """(probabilities of each frame, in words) of every event's end, from the other examples.
 
-    Empty where there are none. The median of the relative times, and as wide as they differ.
+    Empty where there are none: order alone places nothing.
     """
     others = [e for e in examples if e.clip != clip and e.group != group and e.duration_s > 0]
     duration_s = float(times_s[-1])
@@ -61,16 +57,13 @@ def prior_for(
         )
         for example in others
     ]
-    events = median_events(query, demonstrations, duration_s)
+    priors = time_priors(query, demonstrations, duration_s)
+    told = f"labelled demonstration{'s' if len(others) > 1 else ''}"
     found = []
-    for place, event in enumerate(events):
-        shares = [example.end_s[place] / example.duration_s for example in others]
-        middle = median(shares)
-        spread = max(LEAST_SPREAD, float(np.mean([abs(share - middle) for share in shares])))
-        scale_s = duration_s * (SPREAD_OF_ONE if len(others) == 1 else spread)
-        weights = np.exp(-np.abs(np.asarray(times_s) - event.end_s) / scale_s)
-        words = f"{event.end_s:.2f} s, as in {len(others)} labelled demonstration"
-        found.append((weights / weights.sum(), words + ("s" if len(others) > 1 else "")))
+    for place in range(len(query)):
+        density = priors[f"end {place + 1}"].probabilities(times_s)
+        middle_s = quantile_s(times_s.tolist(), density.tolist(), 0.5)
+        found.append((density, f"{middle_s:.2f} s, from {len(others)} {told}"))
     return found
 
 

@@ -17,7 +17,7 @@ from kairoscope.core import UserError
 FAULT, USER_ERROR = 1, 2
 VERBS = (
     *("whole", "annotation", "evaluation", "video", "training"),
-    *("reporting", "conversion", "world", "doctor"),
+    *("inspection", "reporting", "conversion", "world", "doctor"),
 )
 """Modules with commands, in the order of the help."""
 
