@@ -38,7 +38,7 @@ class Spread:
 
 
 DEFAULT_SPREAD = Spread(
-    share=0.0953, growth=0.35, weight=2.12, follows_duration=0.925, evenness=4.1, tail=2.5
+    share=0.1081, growth=0.49, weight=3.0955, follows_duration=0.9647, evenness=4.2761, tail=2.1129
 )
 """Learned by `python -m benchmarks.prior_curve --fit`; docs/fusion.md says on what."""
 
