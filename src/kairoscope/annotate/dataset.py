@@ -301,7 +301,7 @@ class _Work:
             self.num_without += not result["events"]
             for event in result["events"]:
                 self.by_source[event["source"]] = self.by_source.get(event["source"], 0) + 1
-            one = found_in(result)
+            one = found_in(result, is_hdf5=self.plan is not None)
             if one is not None:
                 found[row["clip"]] = one
             yield result

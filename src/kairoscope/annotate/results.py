@@ -105,10 +105,13 @@ def _events(boundaries: Sequence[Boundary], times_s: Floats) -> list[dict[str, A
     return rows
 
 
-def found_in(row: Mapping[str, Any]) -> Found | None:
-    """What is to be written for an episode; None where that is nothing, or nothing new."""
+def found_in(row: Mapping[str, Any], *, is_hdf5: bool) -> Found | None:
+    """What is to be written for an episode; None where that is nothing, or nothing new.
+
+    An HDF5 file may lack other things than labels that its tools read beside them.
+    """
     events = row["events"]
-    if row["listed"] or all(event["source"] == "label" for event in events):
+    if row["listed"] or (not is_hdf5 and all(event["source"] == "label" for event in events)):
         return None
     return Found(
         events=tuple(Event(e["event"], e["start_s"], e["end_s"]) for e in events),
