@@ -13,6 +13,7 @@ from kairoscope.robot.columns import Floats
 from kairoscope.robot.episode import Channel, Episode
 from kairoscope.simulate.arm import JOINTS
 from kairoscope.simulate.produce import Settings, draw_take
+from kairoscope.simulate.render import load_mujoco
 
 FPS = 20.0
 
@@ -28,8 +29,7 @@ class Recording:
 
 def recordings(family: str, count: int, *, as_mimicgen: bool) -> list[Recording]:
     """Demonstrations of one family: joints alone, or what MimicGen writes of them."""
-    import mujoco
-
+    mujoco = load_mujoco()
     settings = Settings(seed=31, families=(family,), size_px=64, fps=FPS)
     return [_recording(mujoco, settings, i, as_mimicgen=as_mimicgen) for i in range(count)]
 

@@ -82,8 +82,7 @@ def test_states_and_the_model_are_enough(tmp_path: Path) -> None:
     assert "states/cubeB_joint0" not in found
 
 
-def test_joints_lie_in_the_states_where_mujoco_puts_them() -> None:
-    mujoco = pytest.importorskip("mujoco")
+def test_joints_lie_in_the_states_where_mujoco_puts_them(mujoco: Any) -> None:
     model = mujoco.MjModel.from_xml_string(MODEL)
     found = joints(MODEL, 1 + model.nq + model.nv)
     assert (model.nq, model.nv) == (NUM_POSITIONS, NUM_VELOCITIES)

@@ -4,13 +4,11 @@ from collections import defaultdict
 
 import numpy as np
 import pytest
-
-pytest.importorskip("mujoco")
-
 from simulated_recordings import Recording, recordings
 
 from kairoscope.robot.signals import Evidence, find_grippers, match, moments
 
+pytestmark = pytest.mark.usefixtures("mujoco")
 FAMILIES = ("stack", "place", "insert", "push", "press")
 COUNT = 8
 Errors = dict[str, list[float]]
