@@ -145,9 +145,9 @@ def write_rows(folder: Path, rows: Sequence[Any]) -> Path:
     return file
 
 
-def write_world(folder: Path, num_clips: int) -> list[dict[str, Any]]:
-    """Labelled clips `a.mp4`, `b.mp4`, … with tracks, and a task file."""
-    made = [write_tracked_clip(folder / f"{chr(97 + i)}.mp4", i) for i in range(num_clips)]
+def write_world(folder: Path, num_clips: int, first: int = 0) -> list[dict[str, Any]]:
+    """Labelled clips `a.mp4`, `b.mp4`, … with tracks, and a task file; another `first`, other clips."""
+    made = [write_tracked_clip(folder / f"{chr(97 + i)}.mp4", first + i) for i in range(num_clips)]
     rows = [label for label, _ in made]
     write_rows(folder, rows)
     tracks = "".join(f"{json.dumps(track)}\n" for _, track in made)

@@ -21,7 +21,7 @@ def place(world: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("page")
     shutil.copytree(world / "data", folder / "data")
     shutil.copytree(world / "model", folder / "model")
-    rows = write_world(folder / "moredata", 2)
+    rows = write_world(folder / "moredata", 2, first=50)
     for row in rows:  # other recordings than those of `data`
         row["group"] += " again"
     (folder / "moredata" / "labels.jsonl").write_text("\n".join(map(json.dumps, rows)))
