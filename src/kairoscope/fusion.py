@@ -230,9 +230,8 @@ def marginals(
     pooled_BT = np.zeros((len(boundaries), len(times)))
     for i, boundary in enumerate(boundaries):
         own = speaking(evidence, boundary.slot)
-        for source, trust in pool.mix(own).trust.items():
-            mixed = (1 - trust.floor) * own[source] + trust.floor / len(times)
-            pooled_BT[i] += trust.weight * np.log(mixed)
+        if own:
+            pooled_BT[i] = pooled_log(own, pool.mix(own))
     return in_order(pooled_BT, boundaries)
 
 
@@ -243,6 +242,20 @@ def speaking(evidence: Evidence, slot: str) -> dict[str, Floats]:
     """
     own = {source: np.asarray(slots[slot]) for source, slots in evidence.items() if slot in slots}
     return {source: p for source, p in own.items() if float(np.ptp(p)) > FLAT * float(p.max())}
+
+
+def pooled_log(own: Mapping[str, Floats], mix: Mix) -> Floats:
+    """(T,) log of the pooled distribution of one boundary, up to a constant.
+
+    Args:
+        own: (T,) distributions, one for each source of the mix.
+        mix: of exactly these sources.
+    """
+    terms = [
+        trust.weight * np.log((1 - trust.floor) * own[source] + trust.floor / len(own[source]))
+        for source, trust in sorted(mix.trust.items())
+    ]
+    return np.asarray(np.sum(terms, axis=0))
 
 
 def in_order(log_BT: Floats, boundaries: Sequence[Boundary]) -> Floats:

@@ -15,6 +15,8 @@ from kairoscope.robot.gripper import Gripper, places_of
 
 NUM_POINTS = 32
 """Moments, evenly over an episode, at which profiles are compared."""
+LEAST_DIFFERENCE = 0.02
+"""Durations, or courses, that usually differ by less than 2 % are not blown up to count in full."""
 MOST_COMPARED = 2000
 """Of more episodes, this many are compared, evenly chosen by name."""
 
@@ -45,7 +47,11 @@ def choose_examples(
 
 
 def profile(episode: Episode, grippers: Sequence[Gripper] = ()) -> tuple[float, ...]:
-    """Log duration, then every hand's closedness and the arm's speed at 32 moments, 0 to 1."""
+    """Log duration, then how long hands were closed and how far the arm went, up to 32 moments.
+
+    Courses are added up, so that a grasp that comes twice as much later is twice as far away; and
+    divided, so that they end at the mean of the course and distances are root mean squares.
+    """
     times_s = np.asarray(episode.times_s, dtype=np.float64)
     duration_s = max(float(times_s[-1] - times_s[0]), 1e-3) if len(times_s) else 1e-3
     blank = np.zeros(NUM_POINTS)
@@ -58,7 +64,8 @@ def profile(episode: Episode, grippers: Sequence[Gripper] = ()) -> tuple[float, 
             if closed_T is not None:
                 courses[place] = np.interp(at, times_s, closed_T)
         courses[-1] = np.interp(at, times_s, np.clip(_speed(table, grippers), 0.0, 2.0) / 2)
-    return (float(np.log(duration_s)), *np.concatenate(courses).tolist())
+    added = np.concatenate([np.cumsum(course) for course in courses]) / NUM_POINTS**1.5
+    return (float(np.log(duration_s)), *added.tolist())
 
 
 def _speed(table: Table, grippers: Sequence[Gripper]) -> Floats:
@@ -69,16 +76,15 @@ def _speed(table: Table, grippers: Sequence[Gripper]) -> Floats:
 
 
 def _weighed(features: Floats, num_courses: int) -> Floats:
-    """Duration and every course count alike: each as far as it differs between episodes."""
+    """Duration and every course count alike: each in units of how much it differs usually."""
     weighed = features - features.mean(0)
     parts = [slice(0, 1)]
     parts += [
         slice(1 + place * NUM_POINTS, 1 + (place + 1) * NUM_POINTS) for place in range(num_courses)
     ]
     for part in parts:
-        size = float(np.sqrt((weighed[:, part] ** 2).sum(1).mean()))
-        if size > 1e-9:
-            weighed[:, part] /= size
+        usual = float(np.sqrt((weighed[:, part] ** 2).sum(1).mean()))
+        weighed[:, part] /= max(usual, LEAST_DIFFERENCE)
     return np.asarray(weighed)
 
 
