@@ -7,15 +7,15 @@ from hypothesis import strategies as st
 
 from kairoscope.annotate.combining import Boundary, Evidence, Source, combine
 from kairoscope.annotate.evidence import packed, unpacked
-from kairoscope.annotate.examples import Example, label_first, prior_for
+from kairoscope.annotate.examples import Example, prior_for
 from kairoscope.annotate.legal import made_legal
-from kairoscope.annotate.sources import on_frames
-from kairoscope.posteriors import mass_before
+from kairoscope.pool_fitting import default_pool
 from kairoscope.robot.legality import TaskSpec, violations
 from kairoscope.robot.naming import SignalPlan
 
 TIMES_S = np.arange(100) / 20
 QUERY = ("a", "b", "c")
+POOL = default_pool()
 
 
 def peak(frame: int, width: float = 2.0) -> np.ndarray:
@@ -28,26 +28,46 @@ def said(source: Source, frame: int, *, decides: bool = True) -> Evidence:
     return Evidence(source=source, probabilities_T=peak(frame), reason="…", frame=chosen)
 
 
-def test_the_most_trusted_source_places_an_event() -> None:
-    order: tuple[Source, ...] = ("label", "signals", "model", "prior")
-    for first in range(4):
-        evidence = [[said(source, 10 + 20 * k) for k, source in enumerate(order) if k >= first]]
-        (boundary,) = combine(("a",), TIMES_S, evidence)
-        assert boundary.source == order[first]
-        assert boundary.frame == 10 + 20 * first
-        assert len(boundary.reasons) == 4 - first
+def flat(source: Source) -> Evidence:
+    shares = np.full(len(TIMES_S), 1 / len(TIMES_S))
+    return Evidence(source=source, probabilities_T=shares, reason="…")
+
+
+def test_a_label_stays_whatever_the_others_say() -> None:
+    others = [said("signals", 30), said("model", 31), said("prior", 32)]
+    (boundary,) = combine(("a",), TIMES_S, [[said("label", 80), *others]], POOL)
+    assert (boundary.source, boundary.frame, boundary.confidence) == ("label", 80, None)
+    assert len(boundary.reasons) == 4
+
+
+def test_what_speaks_alone_places_its_event() -> None:
+    for source in ("signals", "model", "prior"):
+        (boundary,) = combine(("a",), TIMES_S, [[said(source, 40)]], POOL)
+        assert (boundary.source, boundary.frame) == (source, 40)
+
+
+def test_signals_keep_their_moment_beside_a_vague_prior() -> None:
+    prior = Evidence(source="prior", probabilities_T=peak(50, 30.0), reason="…")
+    (boundary,) = combine(("a",), TIMES_S, [[said("signals", 20), prior]], POOL)
+    assert (boundary.source, boundary.frame) == ("signals", 20)
 
 
 def test_a_signal_that_does_not_decide_leaves_it_to_the_model() -> None:
-    evidence = [[said("signals", 20, decides=False), said("model", 60)]]
-    (boundary,) = combine(("a",), TIMES_S, evidence)
+    (boundary,) = combine(("a",), TIMES_S, [[flat("signals"), said("model", 60)]], POOL)
     assert (boundary.source, boundary.frame) == ("model", 60)
     assert "signals and model disagree" not in boundary.flags
+    (boundary,) = combine(("a",), TIMES_S, [[flat("signals")]], POOL)
+    assert boundary.frame is None
+
+
+def test_labels_that_contradict_each_other_place_the_first() -> None:
+    boundaries = combine(QUERY, TIMES_S, [[said("label", 50)], [said("label", 50)], []], POOL)
+    assert [boundary.frame for boundary in boundaries] == [50, None, None]
 
 
 def test_signals_and_model_that_contradict_each_other_are_flagged() -> None:
     for frame, is_odd in ((21, False), (60, True)):
-        (boundary,) = combine(("a",), TIMES_S, [[said("signals", 20), said("model", frame)]])
+        (boundary,) = combine(("a",), TIMES_S, [[said("signals", 20), said("model", frame)]], POOL)
         assert ("signals and model disagree" in boundary.flags) == is_odd
         assert boundary.frame == 20
 
@@ -69,7 +89,7 @@ def test_boundaries_are_in_order_and_sure_of_themselves(
     drawn: list[list[tuple[Source, int]]],
 ) -> None:
     evidence = [[said(source, frame) for source, frame in own] for own in drawn]
-    boundaries = combine(QUERY, TIMES_S, evidence)
+    boundaries = combine(QUERY, TIMES_S, evidence, POOL)
     assert [boundary.event for boundary in boundaries] == list(QUERY)
     placed = [b for b in boundaries if b.frame is not None]
     frames = [b.frame for b in placed if b.frame is not None]
@@ -80,6 +100,7 @@ def test_boundaries_are_in_order_and_sure_of_themselves(
         assert boundary.confidence is None or 0 <= boundary.confidence <= 1
     for own, boundary in zip(drawn, boundaries, strict=True):
         assert own or boundary.frame is None
+        assert boundary.source is None or boundary.source in dict(own)
 
 
 def placed(frames: list[int], source: Source = "signals") -> tuple[Boundary, ...]:
@@ -121,17 +142,6 @@ def test_legal_or_listed(frames: list[int]) -> None:
             assert after == before
 
 
-def test_the_model_s_frames_spread_over_all_frames() -> None:
-    grid = [0.0, 0.5, 1.0, 2.0, 4.0]
-    probabilities = [0.1, 0.2, 0.4, 0.2, 0.1]
-    density = on_frames(grid, probabilities, TIMES_S)
-    assert density.sum() == pytest.approx(1)
-    for k in (5, 20, 50, 79):
-        border_s = (TIMES_S[k] + TIMES_S[k + 1]) / 2
-        expected = mass_before(grid, probabilities, border_s)
-        assert density[: k + 1].sum() == pytest.approx(expected, abs=1e-9)
-
-
 @given(st.integers(0, 99))
 def test_densities_survive_packing(frame: int) -> None:
     density = 0.98 * peak(frame) + 0.02 / 100
@@ -152,18 +162,3 @@ def test_an_episode_is_no_example_for_itself() -> None:
     ):
         assert TIMES_S[int(np.argmax(density))] == pytest.approx(expected, abs=0.11)
         assert "from 1 labelled demonstration" in words
-
-
-def test_what_to_label_first_stands_for_all_lengths() -> None:
-    durations_s = {f"e{i}": float(i) for i in range(9)}
-    assert label_first(durations_s, [], 1) == ["e4"]
-    assert set(label_first(durations_s, [], 3)) == {"e1", "e4", "e7"}
-    assert set(label_first(durations_s, ["e0"], 3)) == {"e4", "e7"}
-    assert label_first(durations_s, ["e0", "e4", "e8"], 3) == []
-    assert len(label_first(durations_s, [], 20)) == 9
-
-
-def test_what_to_label_first_does_not_depend_on_the_order() -> None:
-    durations_s = {f"e{i}": float(i * 7 % 9) for i in range(9)}
-    turned = dict(reversed(durations_s.items()))
-    assert label_first(durations_s, [], 4) == label_first(turned, [], 4)

@@ -1,27 +1,27 @@
 """One boundary an event, from its label, the signals, the model and the other demonstrations. Pure.
 
-Each source gives a distribution over the frames of the episode. The first of them that decides an
-event places it: a label, the signals, the model, the prior. Boundaries stay in order: a source that
-would place an event before another that is surer is read between its neighbours only.
+A label is kept as it is. Everything else is fused into one distribution for each event, in order
+(`kairoscope.fusion`); the signals' own moment places it where nothing speaks against it, and the
+median of the distribution where signals do not decide.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 
-from kairoscope.annotate.videos import INTERVAL, LOW_CONFIDENCE
+from kairoscope.annotate.videos import LOW_CONFIDENCE
 from kairoscope.events import Query
-from kairoscope.posteriors import confidence, quantile_s
+from kairoscope.fusion import Fused, Pool, ends_in_turn, fuse, speaking, within
 from kairoscope.robot.columns import Floats
 
 Source = Literal["label", "signals", "model", "prior"]
 DISAGREE = 0.1
 """Signals and model contradict each other where the model gives the signals' moment less than this."""
 WITHIN_S = 0.5
-LEAST_MASS = 1e-6
-"""A source that leaves less than this between an event's neighbours does not place it there."""
+EQUAL = 0.02
+"""Probabilities that differ by less are as good as each other."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +57,7 @@ class Boundary:
 
 
 def combine(
-    query: Query, times_s: Floats, evidence: Sequence[Sequence[Evidence]]
+    query: Query, times_s: Floats, evidence: Sequence[Sequence[Evidence]], pool: Pool
 ) -> tuple[Boundary, ...]:
     """Place the end of every event.
 
@@ -65,87 +65,141 @@ def combine(
         query: event names, in order.
         times_s: (T,) of the frames, at least one.
         evidence: for each event, what its sources say, the most trusted first.
+        pool: how much each source is believed.
     """
-    chosen: list[Evidence | None] = [None] * len(query)
-    frames: list[int | None] = [None] * len(query)
-    for source in ("label", "signals", "model", "prior"):
-        for place in range(len(query)):
-            said = next((one for one in evidence[place] if one.source == source), None)
-            if said is None or frames[place] is not None:
-                continue
-            frame = _placed(said, times_s, *_between(frames, place, len(times_s)))
-            if frame is not None:
-                chosen[place], frames[place] = said, frame
-    return tuple(
-        _boundary(name, times_s, chosen[i], frames[i], evidence[i]) for i, name in enumerate(query)
-    )
+    if len(times_s) <= len(query):
+        return tuple(
+            _unplaced(name, own, ("the episode has fewer frames than events",))
+            for name, own in zip(query, evidence, strict=True)
+        )
+    labels = _labels(evidence)
+    fused = fuse(times_s, ends_in_turn(len(query)), _told(evidence, labels), pool)
+    frames: list[int | None] = [label.frame if label else None for label in labels]
+    boundaries = []
+    for place, (name, own) in enumerate(zip(query, evidence, strict=True)):
+        chosen = labels[place] or _placed(
+            own, fused[place], times_s, *_between(frames, place, len(times_s))
+        )
+        if chosen is None or chosen.frame is None:
+            frames[place] = None
+            boundaries.append(_unplaced(name, own))
+            continue
+        frames[place] = chosen.frame
+        boundaries.append(_boundary(name, times_s, chosen, fused[place], own, pool))
+    return tuple(boundaries)
+
+
+def _labels(evidence: Sequence[Sequence[Evidence]]) -> list[Evidence | None]:
+    """The label of each event, where it has one that comes after those before it."""
+    labels: list[Evidence | None] = []
+    latest = -1
+    for own in evidence:
+        label = _by(own, "label")
+        if label is None or label.frame is None or label.frame <= latest:
+            labels.append(None)
+        else:
+            latest = label.frame
+            labels.append(label)
+    return labels
+
+
+def _told(
+    evidence: Sequence[Sequence[Evidence]], labels: Sequence[Evidence | None]
+) -> dict[str, dict[str, Floats]]:
+    """What the sources say, for `fuse`. A label stands in the signals' place, and beside nothing."""
+    told: dict[str, dict[str, Floats]] = {}
+    for place, (own, label) in enumerate(zip(evidence, labels, strict=True), 1):
+        if label is not None:
+            told.setdefault("signals", {})[f"end {place}"] = label.probabilities_T
+            continue
+        for one in own:
+            if one.source != "label":
+                told.setdefault(one.source, {})[f"end {place}"] = one.probabilities_T
+    return told
+
+
+def _by(evidence: Sequence[Evidence], source: Source) -> Evidence | None:
+    return next((one for one in evidence if one.source == source), None)
 
 
 def _between(frames: Sequence[int | None], place: int, num_frames: int) -> tuple[int, int]:
-    """First and last frame that are left for an event by those that are placed already."""
+    """First and last frame that those which are placed already leave for an event."""
     before = [frame for frame in frames[:place] if frame is not None]
     after = [frame for frame in frames[place + 1 :] if frame is not None]
     return max(before, default=-1) + 1, min(after, default=num_frames) - 1
 
 
-def _placed(said: Evidence, times_s: Floats, first: int, last: int) -> int | None:
-    """The frame that a source gives between two others; None where it gives none there."""
-    if first > last:
+def _placed(
+    evidence: Sequence[Evidence], fused: Fused, times_s: Floats, first: int, last: int
+) -> Evidence | None:
+    """What places an event, with the frame; None where no source says anything of its own.
+
+    The signals' own moment rather than the fused median, where as much speaks for it: a median may
+    lie between two moments, where nothing happens.
+    """
+    signals = _by(evidence, "signals")
+    deciding = [one for one in evidence if one.source in ("model", "prior")]
+    if signals is not None and signals.frame is not None:
+        deciding.insert(0, signals)
+    if not deciding or first > last:
         return None
-    if said.source in ("label", "signals"):
-        inside = said.frame is not None and first <= said.frame <= last
-        return said.frame if inside else None
-    mass = said.probabilities_T[first : last + 1]
-    if said.frame is not None and first <= said.frame <= last:
-        return said.frame
-    if float(mass.sum()) < LEAST_MASS:
-        return None
-    inside_s = times_s[first : last + 1].tolist()
-    median_s = quantile_s(inside_s, (mass / mass.sum()).tolist(), 0.5)
-    return first + int(np.abs(times_s[first : last + 1] - median_s).argmin())
+    frame = min(max(fused.frame, first), last)
+    if signals is not None and signals.frame is not None and first <= signals.frame <= last:
+        near = _mass(fused, times_s, float(times_s[signals.frame]))
+        if near >= _mass(fused, times_s, fused.time_s) - EQUAL:
+            return signals
+    # Of those that speak, the one without which the boundary would be elsewhere most.
+    source = max(deciding, key=lambda one: fused.said[one.source].influence)
+    return replace(source, frame=frame)
+
+
+def _mass(fused: Fused, times_s: Floats, moment_s: float) -> float:
+    return within(times_s, fused.probabilities_T, moment_s)
+
+
+def _unplaced(name: str, evidence: Sequence[Evidence], why: tuple[str, ...] = ()) -> Boundary:
+    said = tuple(f"{one.source}: {one.reason}" for one in evidence)
+    return Boundary(
+        event=name,
+        frame=None,
+        end_s=None,
+        source=None,
+        confidence=None,
+        interval_s=None,
+        reasons=(*why, *said) or ("nothing is known about it",),
+    )
 
 
 def _boundary(
     name: str,
     times_s: Floats,
-    chosen: Evidence | None,
-    frame: int | None,
+    chosen: Evidence,
+    fused: Fused,
     evidence: Sequence[Evidence],
+    pool: Pool,
 ) -> Boundary:
-    reasons = tuple(f"{one.source}: {one.reason}" for one in evidence)
-    if chosen is None or frame is None:
-        return Boundary(
-            event=name,
-            frame=None,
-            end_s=None,
-            source=None,
-            confidence=None,
-            interval_s=None,
-            reasons=reasons or ("nothing is known about it",),
-        )
-    end_s = float(times_s[frame])
-    if chosen.source == "label":
-        return Boundary(
-            event=name,
-            frame=frame,
-            end_s=end_s,
-            source="label",
-            confidence=None,
-            interval_s=None,
-            reasons=reasons,
-        )
-    grid, shares = times_s.tolist(), chosen.probabilities_T.tolist()
-    sure = confidence(grid, shares, end_s)
-    low, high = (quantile_s(grid, shares, share) for share in INTERVAL)
+    assert chosen.frame is not None
+    end_s = float(times_s[chosen.frame])
+    is_label = chosen.source == "label"
+    sure = 0.0
+    if not is_label:
+        told: dict[str, dict[str, Floats]] = {
+            one.source: {fused.slot: one.probabilities_T}
+            for one in evidence
+            if one.source != "label"
+        }
+        sources = speaking(told, fused.slot)
+        sure = pool.mix(sources).calibration(_mass(fused, times_s, end_s))
+    low_s, high_s = fused.interval_s
     return Boundary(
         event=name,
-        frame=frame,
+        frame=chosen.frame,
         end_s=end_s,
         source=chosen.source,
-        confidence=sure,
-        interval_s=(low, high),
-        reasons=reasons,
-        flags=_flags(chosen, frame, sure, times_s, evidence),
+        confidence=None if is_label else sure,
+        interval_s=None if is_label else (min(low_s, end_s), max(high_s, end_s)),
+        reasons=tuple(f"{one.source}: {one.reason}" for one in evidence),
+        flags=() if is_label else _flags(chosen, chosen.frame, sure, times_s, evidence),
     )
 
 
@@ -162,7 +216,7 @@ def _flags(
         flags.append("ends with the clip")
     near = np.abs(times_s - times_s[frame]) <= WITHIN_S
     for other in evidence:
-        if {chosen.source, other.source} == {"signals", "model"} and other is not chosen:
+        if {chosen.source, other.source} == {"signals", "model"}:
             share = float(other.probabilities_T[near].sum())
             if (other.source == "model" or other.frame is not None) and share < DISAGREE:
                 flags.append("signals and model disagree")

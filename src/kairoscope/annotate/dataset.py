@@ -8,7 +8,7 @@
 An episode that cannot be read is a row with its reason; it never ends the run.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -25,7 +25,7 @@ from kairoscope.annotate.evidence import (
     look_for_grippers,
     present_ids,
 )
-from kairoscope.annotate.examples import Example, examples_in, label_first, prior_for
+from kairoscope.annotate.examples import Example, examples_in, prior_for
 from kairoscope.annotate.legal import made_legal
 from kairoscope.annotate.results import (
     DATASET_COLUMNS,
@@ -47,7 +47,9 @@ from kairoscope.core import (
     UserError,
 )
 from kairoscope.events import Event, Query
-from kairoscope.robot.episode import Dataset, UnreadableEpisode
+from kairoscope.pool_fitting import default_pool
+from kairoscope.robot.episode import Dataset, Episode, UnreadableEpisode
+from kairoscope.robot.examples import choose_examples
 from kairoscope.robot.naming import SignalPlan
 from kairoscope.robot.saving import Found, Saved, copy_name, save_boundaries
 from kairoscope.robot.signals import Gripper
@@ -157,7 +159,7 @@ def annotate_dataset(
         num_flagged=tally.num_flagged,
         by_source=work.by_source,
         num_labelled=len(labelled),
-        label_first=tuple(label_first(work.durations_s, labelled, num_examples)),
+        label_first=work.label_first(num_examples - len(labelled), grippers),
         problems=tuple(problems),
         saved=saved,
         grippers=grippers,
@@ -199,7 +201,7 @@ class _Work:
         self.plan = plan
         self.camera = asking.camera if asking else None
         self.saving = saving
-        self.durations_s: dict[str, float] = {}
+        self.num_readable = 0
         self.examples: list[Example] = []
         self.by_source: dict[str, int] = {}
         self.num_without = 0
@@ -213,16 +215,27 @@ class _Work:
             yield row
 
     def look_over(self) -> None:
-        """Lengths and examples. Raises UserError where not one episode can be read."""
+        """Find the examples. Raises UserError where not one episode can be read."""
         reason = "it lists none"
         for row in self.rows():
             if row["problem"] is not None:
                 reason = row["problem"]
                 continue
-            self.durations_s[row["clip"]] = row["times_s"][-1]
+            self.num_readable += 1
             self.examples += examples_in([row])
-        if not self.durations_s:
+        if not self.num_readable:
             raise UserError(f"{self.dataset.path}: not one episode can be read; {reason}")
+
+    def label_first(self, num_more: int, grippers: Sequence[Gripper]) -> tuple[str, ...]:
+        """Which episodes to label next, so that there are so many more examples."""
+        have = {example.clip for example in self.examples}
+
+        def others() -> Iterator[Episode]:
+            for row in self.rows():
+                if row["problem"] is None and row["clip"] not in have:
+                    yield self.dataset.episode(row["clip"])
+
+        return choose_examples(others(), num_more, grippers) if num_more > 0 else ()
 
     def ask(self, asking: Asking, on_progress: OnProgress) -> None:
         """Ask the model about every episode that has an event without label and signal."""
@@ -311,7 +324,7 @@ class _Work:
         group = str(row["source"] or row["clip"])
         prior = prior_for(self.query, self.examples, row["clip"], group, times_s)
         evidence = evidence_of(self.query, row, answer, prior, times_s)
-        boundaries = combine(self.query, times_s, evidence)
+        boundaries = combine(self.query, times_s, evidence, default_pool())
         trouble = None
         if self.plan is not None:
             boundaries, trouble = made_legal(boundaries, self.plan, times_s)

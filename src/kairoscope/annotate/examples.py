@@ -1,9 +1,7 @@
-"""Labelled episodes of a dataset as a prior for the others, and which to label first. Pure."""
+"""Labelled episodes of a dataset as a prior for the others. Pure."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-
-import numpy as np
 
 from kairoscope.events import Event, Query
 from kairoscope.posteriors import quantile_s
@@ -65,31 +63,3 @@ def prior_for(
         middle_s = quantile_s(times_s.tolist(), density.tolist(), 0.5)
         found.append((density, f"{middle_s:.2f} s, from {len(others)} {told}"))
     return found
-
-
-def label_first(durations_s: Mapping[str, float], have: Sequence[str], wanted: int) -> list[str]:
-    """Which episodes to label so that `wanted` are, in order: they stand for all by their lengths.
-
-    The episodes in order of length are cut into `wanted` equal parts, and the middle one of each
-    part that has no labelled episode is taken: one example is the typical demonstration, three are
-    a short one, a typical one and a long one.
-
-    Args:
-        durations_s: of every episode that can be read.
-        have: labelled ones.
-        wanted: how many examples there shall be.
-    """
-    ordered = sorted(durations_s, key=lambda name: (durations_s[name], name))
-    missing = wanted - len(have)
-    if missing <= 0 or not ordered:
-        return []
-    parts = [part.tolist() for part in np.array_split(np.arange(len(ordered)), wanted)]
-    parts = [part for part in parts if part]
-    labelled = set(have)
-    free = [p for p in parts if not labelled & {ordered[i] for i in p}]
-    first = [
-        ordered[p[len(p) // 2]]
-        for p in sorted(free, key=lambda p: abs(p[0] + p[-1] - len(ordered) + 1))
-    ]
-    rest = [name for name in ordered if name not in labelled and name not in first]
-    return [*first, *rest][:missing]

@@ -8,6 +8,7 @@ import numpy as np
 from kairoscope.annotate.combining import Evidence
 from kairoscope.annotate.evidence import unpacked
 from kairoscope.events import Query
+from kairoscope.fusion import on_frames
 from kairoscope.posteriors import confidence, quantile_s
 from kairoscope.robot.columns import Floats
 
@@ -87,18 +88,3 @@ def _answered(
         reason=f"{event['end_s']:.2f} s, as written",
         frame=int(np.abs(times_s - event["end_s"]).argmin()),
     )
-
-
-def on_frames(grid_s: Sequence[float], probabilities: Sequence[float], times_s: Floats) -> Floats:
-    """Probabilities of the frames that a model saw -> (T,) of all frames, summing to 1.
-
-    Each of the model's frames stands for the time up to half way to its neighbours.
-    """
-    grid = np.asarray(grid_s, dtype=np.float64)
-    borders = np.concatenate([[grid[0]], (grid[1:] + grid[:-1]) / 2, [grid[-1]]])
-    before = np.concatenate([[0.0], np.cumsum(probabilities)])
-    middles = (times_s[1:] + times_s[:-1]) / 2
-    # Frames beyond what the model saw belong to its last one.
-    shares = np.interp(middles, borders, before / before[-1]) if len(grid) > 1 else middles >= grid
-    density = np.diff(np.concatenate([[0.0], np.asarray(shares, dtype=np.float64), [1.0]]))
-    return np.asarray(density / density.sum())

@@ -195,7 +195,8 @@ def test_pictures_in_the_file_are_seen_by_the_model(program: Program, place: Pat
 def without_signals(program: Program, place: Path, source: Path) -> list[dict[str, Any]]:
     ended = annotate(program, place, source, "--task=two.toml", "--model=model")
     assert ended.code == 0, ended.said
-    return read_rows(place / "out" / "boundaries.jsonl")
+    rows: list[dict[str, Any]] = read_rows(place / "out" / "boundaries.jsonl")
+    return rows
 
 
 @pytest.mark.parametrize("version", ["v2.1", "v3.0"])
