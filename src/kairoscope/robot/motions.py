@@ -24,7 +24,8 @@ PAUSE_S = 0.35
 """A motion that pauses for less than this is one motion."""
 SPIKE_S = 0.1
 """What lasts less than this and goes back at once is a glitch of the recording."""
-SETTLED_SHARE = 0.95
+SETTLED_SHARE = 0.92
+"""Of the way: fingers that give way or creep on have nearly all of it behind them by then."""
 
 
 @dataclass(frozen=True, slots=True)

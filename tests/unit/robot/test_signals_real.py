@@ -68,7 +68,7 @@ def test_95_percent_of_the_boundaries_of_all_clips(shared_data: Path) -> None:
         found += outcomes(rows, [recorded(shared_data, row) for row in rows], query)
     assert len(found) == 24
     assert np.mean([inside for inside, _ in found]) >= 0.95
-    assert np.median([error for _, error in found]) < 0.1
+    assert np.median([error for _, error in found]) < 0.15
 
 
 @pytest.mark.parametrize("prefix", ["g1_bottle_", "gr1_pnp_"])
