@@ -23,16 +23,16 @@ def reliability_plot(found: Reliability, *, title: str) -> str:
     body.append(line(across(0), up(0), across(1), up(1), "diagonal"))
     points = [(across(b.confidence), up(b.hit_share)) for b in found.bins]
     body += [
-        line(x0, y0, x1, y1, "stroke-model whisker")
-        for (x0, y0), (x1, y1) in pairwise(points)
+        line(x0, y0, x1, y1, "stroke-model whisker") for (x0, y0), (x1, y1) in pairwise(points)
     ]
     for (x, y), own in zip(points, found.bins, strict=True):
-        radius = 3.0 + 12.0 * (own.count / found.count) ** 0.5
+        radius = 3.0 + 7.0 * (own.count / found.count) ** 0.5
         body.append(element("circle", cx=x, cy=y, r=radius, class_="fill-model soft"))
-        body.append(text(x, y - radius - 3, str(own.count), "tick", "middle"))
+        label_y = y + radius + 12 if own.hit_share > 0.5 else y - radius - 4
+        body.append(text(x, label_y, str(own.count), "tick", "middle"))
     body.append(text(LEFT - 38, 14, "share within 0.25 s", "tick"))
     words = f"n = {found.count}, calibration error {found.error:.3f}"
-    body.append(text(WIDTH - 16, 14, words, "tick", "end"))
+    body.append(text(LEFT - 38, HEIGHT - 2, words, "tick"))
     return chart(WIDTH, HEIGHT, body, title)
 
 
