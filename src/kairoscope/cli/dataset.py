@@ -45,7 +45,6 @@ def annotate_dataset(
     from kairoscope.data.taskfiles import load_task
     from kairoscope.recipes import get_recipe
     from kairoscope.recipes.datasets import annotate_dataset_stage
-    from kairoscope.recipes.stages import load_engine
     from kairoscope.settings import assignments, changed
 
     recipe = get_recipe("subtask-times")
@@ -53,6 +52,8 @@ def annotate_dataset(
     with bars() as progress:
         engine = None
         if asked.model is not None:
+            from kairoscope.recipes.stages import load_engine
+
             engine = load_engine(
                 asked.model,
                 device=asked.device,

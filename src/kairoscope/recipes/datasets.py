@@ -1,19 +1,22 @@
 """`annotate` for robot datasets: the stage that joins recorded signals, a model and examples."""
 
+from collections.abc import Mapping
 from os.path import relpath
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from kairoscope.annotate.dataset import Asking, DatasetTally, OnProgress, Saving, annotate_dataset
 from kairoscope.config import Recipe
 from kairoscope.core import Decoding, UserError
 from kairoscope.data.taskfiles import TaskFile
-from kairoscope.models.load import Engine
 from kairoscope.recipes.pages import write_page
-from kairoscope.recipes.stages import Frames, asked_with, policy_for
 from kairoscope.robot.episode import Dataset
 from kairoscope.robot.naming import signal_plan
 from kairoscope.runs import Run
 from kairoscope.storage import plain
+
+if TYPE_CHECKING:
+    from kairoscope.models.load import Engine  # loads torch, which signals alone do not need
 
 SIGNALS_ONLY = "signals only"
 """In the place of a model's name."""
@@ -21,14 +24,14 @@ SIGNALS_ONLY = "signals only"
 
 def annotate_dataset_stage(
     recipe: Recipe,
-    model: Engine | None,
+    model: "Engine | None",
     dataset: Dataset,
     task: TaskFile,
     *,
     out: Path,
     saving: Saving,
     decoding: Decoding,
-    frames: Frames,
+    frames: Mapping[str, Any],
     on_progress: OnProgress,
     camera: str | None = None,
     prompt: Path | None = None,
@@ -42,13 +45,14 @@ def annotate_dataset_stage(
     plan = signal_plan(dataset, task.events, signals=task.signals, offsets=task.offsets)
     if out.resolve() == dataset.path.resolve():
         raise UserError(f"{out}: is the dataset itself; choose another --out")
-    policy = policy_for(recipe, model.policy if model else None, frames)
-    asked, words = asked_with(recipe, prompt)
-    asking = (
-        Asking(model=model, task=asked, policy=policy, decoding=decoding, camera=camera)
-        if model
-        else None
-    )
+    asking: Asking | None = None
+    words: dict[str, Any] = {}
+    if model is not None:
+        from kairoscope.recipes.stages import asked_with, policy_for
+
+        policy = policy_for(recipe, model.policy, frames)
+        asked, words = asked_with(recipe, prompt)
+        asking = Asking(model=model, task=asked, policy=policy, decoding=decoding, camera=camera)
     run_config = {
         "model": model.name if model else SIGNALS_ONLY,
         "model_identity": model.identity if model else None,
@@ -56,7 +60,7 @@ def annotate_dataset_stage(
         "source": relpath(dataset.path.resolve(), out.resolve()),
         "fps": dataset.fps,
         "camera": camera,
-        "frames": plain(policy) if model else None,
+        "frames": plain(asking.policy) if asking else None,
         "decoding": decoding if model else None,
     }
     with Run.open(out, kind="annotation", config=run_config | words) as run:
