@@ -4,7 +4,7 @@ import importlib
 import sys
 
 # Decoding comes before the models: its comparison must import torchvision before transformers.
-NAMES = ("cli_start", "stamping", "decode_to_input", "trials", "constrained", "annotate")
+NAMES = ("cli_start", "stamping", "decode_to_input", "trials", "constrained", "annotate", "signals")
 
 if __name__ == "__main__":
     for name in NAMES:
