@@ -163,7 +163,6 @@ def _view(clip: AnnotatedClip, folder: Path) -> ClipView:
         lanes.append(Lane(name="likely ends", kind="spread", peaks=peaks))
     video = None if clip.problem else clip.video
     columns = ["Event", "Start", "End", "Frames", "Confidence", "Flags"]
-    with_reasons = any(event.reasons for event in clip.events)
     problem = [clip.problem] if clip.problem and clip.problem not in clip.notes else []
     return ClipView(
         id=clip.id,
@@ -174,11 +173,9 @@ def _view(clip: AnnotatedClip, folder: Path) -> ClipView:
         duration_s=max([clip.duration_s, *(e.end_s for e in clip.events)]),
         events=[event.name for event in clip.events],
         lanes=lanes,
-        columns=[*columns, "Reasons"] if with_reasons else columns,
-        rows=[
-            (*_row(i, event), "; ".join(event.reasons)) if with_reasons else _row(i, event)
-            for i, event in enumerate(clip.events)
-        ],
+        columns=columns,
+        rows=[_row(i, event) for i, event in enumerate(clip.events)],
+        reasons=["; ".join(event.reasons) for event in clip.events],
         texts=[("", clip.text)] if clip.text else [],
         tags=_tags(clip),
         notes=[*problem, *clip.notes],

@@ -52,6 +52,8 @@ class ClipView:
     columns: Sequence[str] = ()
     rows: Sequence[tuple[int, *tuple[Cell, ...]]] = ()
     """Event's place, then a cell a column after the first."""
+    reasons: Sequence[str] = ()
+    """Why each row says what it says; empty, or one a row. Stands below the row."""
     texts: Sequence[tuple[str, str]] = ()
     """(which trial, answer as written)."""
     tags: Sequence[Tag] = ()
@@ -99,6 +101,7 @@ def _clip(clip: ClipView, place: int) -> dict[str, Any]:
         "lanes": [_lane(lane) for lane in clip.lanes],
         "columns": list(clip.columns),
         "rows": [list(row) for row in clip.rows],
+        **({"reasons": [printable(why) for why in clip.reasons]} if any(clip.reasons) else {}),
         "texts": [list(pair) for pair in clip.texts],
         "tags": [{"words": tag.words, "kind": tag.kind} for tag in clip.tags],
         "notes": list(clip.notes),

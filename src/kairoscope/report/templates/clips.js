@@ -124,14 +124,21 @@
     clip.columns.forEach((name, i) => names.append(make("th", i ? "num" : "", name)));
     head.append(names);
     const body = make("tbody");
-    for (const [event, ...cells] of clip.rows) {
-      const row = make("tr");
+    clip.rows.forEach(([event, ...cells], place) => {
+      const why = (clip.reasons || [])[place];
+      const row = make("tr", why ? "explained" : "");
       const name = make("th");
       name.append(make("span", `chip c${event % 8}`, String(event + 1)), clip.events[event]);
       row.append(name);
       for (const cell of cells) row.append(tableCell(cell, seek));
       body.append(row);
-    }
+      if (!why) return;
+      const reason = make("td", "", why);
+      reason.colSpan = clip.columns.length;
+      const below = make("tr", "why");
+      below.append(reason);
+      body.append(below);
+    });
     node.append(head, body);
     const scroll = make("div", "scroll");
     scroll.append(node);
