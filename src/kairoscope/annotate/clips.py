@@ -8,7 +8,6 @@ from typing import Any
 
 from kairoscope.core import UnreadableClip, UserError
 from kairoscope.robot.episode import Dataset, VideoSpan
-from kairoscope.runs import Run
 from kairoscope.storage import file_state
 from kairoscope.video.clip import probe
 from kairoscope.video.cutting import cut_clip, write_clip
@@ -56,8 +55,8 @@ def chosen_camera(names: Sequence[str]) -> str | None:
     return next(iter([*still, *names]), None)
 
 
-def clip_of(dataset: Dataset, row: Mapping[str, Any], view: View, run: Run) -> Path:
-    """A video file that shows the episode and nothing else, written into the run where need be.
+def clip_of(dataset: Dataset, row: Mapping[str, Any], view: View, folder: Path) -> Path:
+    """A video file that shows the episode and nothing else, written into `folder` where need be.
 
     Raises UnreadableClip or UnreadableEpisode where there are no pictures, UserError where the clip
     cannot be written.
@@ -67,7 +66,7 @@ def clip_of(dataset: Dataset, row: Mapping[str, Any], view: View, run: Run) -> P
         return span.path
     source: object = row["digest"] if span is None else (file_state(span.path), span)
     mark = blake2b(repr((view.camera, source)).encode(), digest_size=5).hexdigest()
-    target = run.path / FOLDER / f"{row['clip'].replace('/', '_')}-{mark}.mp4"
+    target = folder / f"{row['clip'].replace('/', '_')}-{mark}.mp4"
     if not target.is_file():
         if span is None:
             write_clip(dataset.pictures(row["clip"], view.camera), row["times_s"], target)

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from kairoscope.annotate.clips import View, clip_of, view_of
+from kairoscope.annotate.clips import FOLDER, View, clip_of, view_of
 from kairoscope.annotate.combining import combine
 from kairoscope.annotate.evidence import (
     KEY,
@@ -289,7 +289,7 @@ class _Work:
             if view is None:
                 problems[name] = "it has no video"
                 return None
-            self._clips[name] = clip_of(self.dataset, row, view, self.run)
+            self._clips[name] = clip_of(self.dataset, row, view, self.run.path / FOLDER)
         except (UnreadableClip, UnreadableEpisode) as error:
             problems[name] = str(error)
             return None

@@ -118,21 +118,30 @@ def episode_row(
     if fault := _fault(episode):
         return row | {"problem": f"{dataset.path}: {name}: {fault}"}
     evidence = match(moments(episode, grippers), query, episode.times_s) if grippers else ()
-    return row | {
-        "times_s": [round(float(time_s), 4) for time_s in episode.times_s],
-        "digest": _digest(episode),
+    return {
+        **row,
+        **seen_in(episode),
         "task": episode.task,
         "source": episode.source,
         "labels": _labels(episode, query, plan),
         "labelled_by": episode.labelled_by if episode.events else None,
         "label_names": [event.name for event in episode.events],
         "signals": [_evidence(one) for one in evidence],
+        "notes": list(episode.notes),
+    }
+
+
+def seen_in(episode: Episode) -> dict[str, Any]:
+    """The times of an episode's frames, and where they can be seen."""
+    return {
+        "clip": episode.id,
+        "times_s": [round(float(time_s), 4) for time_s in episode.times_s],
+        "digest": _digest(episode),
         "videos": {
             camera: [str(span.path), span.start_s, span.end_s]
             for camera, span in episode.videos.items()
         },
         "cameras_in_file": list(episode.cameras_in_file),
-        "notes": list(episode.notes),
     }
 
 

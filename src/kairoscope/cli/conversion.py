@@ -16,8 +16,8 @@ def convert(
         Path,
         typer.Argument(
             metavar="SOURCE",
-            help="Labels, a dataset of conversations, or the older scripts' pickles: prompts and "
-            "responses, one file of results, or a folder of results_*.pkl.",
+            help="Labels, a robot dataset, a dataset of conversations, or the older scripts' pickles: "
+            "prompts and responses, one file of results, or a folder of results_*.pkl.",
         ),
     ],
     target: Annotated[
@@ -37,7 +37,11 @@ def convert(
     ] = None,
     fps: Annotated[
         float | None,
-        typer.Option(metavar="FPS", help="Which answers of results that have several frame rates."),
+        typer.Option(
+            metavar="FPS",
+            help="Which answers of results that have several frame rates; of a robot dataset, frames "
+            "a second, where it records them wrongly.",
+        ),
     ] = None,
     trials: Annotated[
         int | None,
@@ -54,8 +58,26 @@ def convert(
             help="Clips in the order of responses that have no names: a folder, .txt or .jsonl.",
         ),
     ] = None,
+    camera: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Of a robot dataset: whose clips the labels name "
+            "(default: the first camera that does not move with a hand).",
+        ),
+    ] = None,
+    into: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DATASET",
+            help="A robot dataset: OUT becomes a copy of it that has the labels of SOURCE, as made "
+            "by hand.",
+        ),
+    ] = None,
 ) -> None:
     """Turn labels into a dataset for cosmos-rl and back, and older scripts' pickles into JSONL.
+
+    Labels of robot datasets become a label file with clips; with --into, labels go into a copy of one.
 
     Labels become a dataset of conversations that Hugging Face datasets loads, and a dataset becomes
     labels. A pickle of prompts and responses becomes labels, results become predictions for
@@ -70,6 +92,8 @@ def convert(
         fps=fps,
         num_trials=trials,
         videos=videos,
+        camera=camera,
+        into=into,
     )
     for problem in done.problems[:MAX_LISTED]:
         note("left out: ", str(problem))

@@ -1,4 +1,4 @@
-"""Labels, datasets of conversations, and the older scripts' pickles, one into another."""
+"""Labels, robot datasets, datasets of conversations, and the older scripts' pickles, one into another."""
 
 import json
 import re
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from kairoscope.annotate.folder import looks_like_dataset
 from kairoscope.core import UserError
 from kairoscope.data.clips import list_videos
 from kairoscope.data.conversations import is_dataset, read_conversations, write_conversations
@@ -14,6 +15,7 @@ from kairoscope.data.labels import load_folder, write_labels
 from kairoscope.data.pickles import read_prompts, read_results
 from kairoscope.data.rows import Problem, kind_of
 from kairoscope.data.unpickle import load_plain
+from kairoscope.recipes.convert_robot import labels_into_dataset, samples_of_dataset
 from kairoscope.recipes.subtask_times import TASK
 from kairoscope.storage import write_text_atomic
 
@@ -40,8 +42,12 @@ def convert(
     fps: float | None = None,
     num_trials: int | None = None,
     videos: Path | None = None,
+    camera: str | None = None,
+    into: Path | None = None,
 ) -> Converted:
     """Labels -> conversations, conversations -> labels, pickles -> labels or predictions.
+
+    Robot datasets -> labels, and labels -> a labelled copy of a robot dataset.
 
     Args:
         source: a folder with `labels.jsonl`, a label file, a dataset on disk, a pickle, or a folder
@@ -49,9 +55,12 @@ def convert(
         target: a new folder for conversations, a new `.jsonl` file for the rest.
         video_root: where relative paths of clips begin, in a dataset or pickle that is read and in
             a dataset that is written.
-        fps: which answers of results with several frame rates.
+        fps: which answers of results with several frame rates; of a robot dataset, frames a second
+            where it does not record them.
         num_trials: trials of results, where failed ones were left out.
         videos: the clips of responses without names, in their order.
+        camera: of a robot dataset, which one's clips the labels are to name.
+        into: a robot dataset; `target` becomes a copy of it with the labels of `source`.
 
     Raises:
         UserError: `source` is none of these, or `target` is there already or of the wrong kind.
@@ -59,6 +68,14 @@ def convert(
     problems: list[Problem] = []
     if kind_of(source) == "nothing":
         raise UserError(f"{source}: no such file or folder; expected labels, a dataset or a pickle")
+    if into is not None:
+        done = labels_into_dataset(source, into, target, problems, fps=fps)
+        return _done(done.path, done.num_written, "labelled episode", problems)
+    if looks_like_dataset(source):
+        _check_file(target)
+        found = samples_of_dataset(source, target, problems, camera=camera, fps=fps)
+        write_labels(found, target)
+        return _done(target, len(found), "label", problems)
     if _is_results(source):
         _check_file(target)
         rows = read_results(source, fps=fps, num_trials=num_trials, problems=problems)
