@@ -4,7 +4,7 @@
      "group": "demo_7", "duration_s": 7.9, "task": "coffee"}
 
 `video` (relative to the file's folder, or absolute) and `events` are required; an event needs
-`name` and `end_s`. A row that breaks a rule is a `Problem` with its file and line, never a sample.
+`name` and `end_s`; `clip` names the episode of a dataset that the row is about. A row that breaks a rule is a `Problem` with its file and line, never a sample.
 """
 
 import json
@@ -51,7 +51,7 @@ EventSample = Sample[Query, Events]
 """A clip whose query is the names of its events and whose gold answer is the events."""
 
 LABELS_NAME = "labels.jsonl"
-ROW_KEYS = ("video", "events", "group", "duration_s", "task", "instruction", "seed")
+ROW_KEYS = ("video", "events", "group", "duration_s", "task", "instruction", "seed", "clip")
 EVENT_KEYS = ("name", "start_s", "end_s")
 ROUNDING_S = 0.05
 """Labels are often written to 0.1 s: half a step past the stated end is not past the end."""
@@ -70,6 +70,8 @@ class LabelRow:
     duration_s: float | None
     line: int
     """1-based."""
+    clip: str | None = None
+    """The episode of a dataset that it is about, where the row says so."""
 
     def sample(self, folder: Path) -> EventSample:
         """The row as a sample; a relative `video` is looked up in `folder`."""
@@ -226,6 +228,7 @@ def parse_row(row: Any, line: int) -> LabelRow:
         task=optional(row, "task", text) or scenario_of([event.name for event in events]),
         duration_s=duration_s,
         line=line,
+        clip=optional(row, "clip", text),
     )
 
 

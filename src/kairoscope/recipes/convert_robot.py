@@ -93,8 +93,8 @@ def labels_into_dataset(
 ) -> LabelsWritten:
     """A copy of a dataset that has the labels of a label file, as made by hand.
 
-    A row is an episode's where its `video` is a video of the episode alone, or where the name of
-    the clip, or its `group`, is the episode's, such as `episode_000003.mp4` or `demo_3`.
+    A row is an episode's where its `clip` or its `group`, or the name of its video, is the
+    episode's, such as `episode_000003.mp4` or `demo_3`.
 
     Raises UserError where no row is any episode's, or the format is not written.
     """
@@ -133,7 +133,7 @@ def labels_into_dataset(
 def _episode_of(row: LabelRow, names: Sequence[str]) -> str | None:
     """The episode that a row is about, by its name."""
     stem = os.path.splitext(os.path.basename(row.video))[0]  # noqa: PTH119, PTH122 (any text)
-    for name in (row.group, stem, stem.rsplit("-", 1)[0]):
+    for name in (row.clip, row.group, stem, stem.rsplit("-", 1)[0]):
         if name in names:
             return name
     return None
