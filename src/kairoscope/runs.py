@@ -11,7 +11,7 @@ One process writes a run at a time. Under `torchrun` only rank 0 opens it.
 import contextlib
 import dataclasses
 import os
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from os.path import relpath
 from pathlib import Path
 from types import TracebackType
@@ -28,6 +28,7 @@ from kairoscope.storage import (
     plain,
     read_json,
     read_lines,
+    read_lines_ordered,
     storage_error,
     take_lock,
     write_json_atomic,
@@ -144,6 +145,12 @@ class Run:
             if row_key is None or row_key not in seen:
                 seen.add(row_key)
                 yield row
+
+    def rows_ordered(
+        self, name: str, field: str, order: Iterable[Hashable]
+    ) -> Iterator[dict[str, Any]]:
+        """`rows` told apart by one field, in a given order of its values, one at a time."""
+        return read_lines_ordered(self.file(name), field, order)
 
     def records(self, name: str, key: Sequence[str] = RECORD_KEY) -> list[dict[str, Any]]:
         """`rows` as a list."""

@@ -13,7 +13,7 @@ import json
 import math
 import os
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from pathlib import Path
 from typing import Any
@@ -75,15 +75,17 @@ def write_json_atomic(path: Path, value: Any) -> None:
     write_text_atomic(path, canonical_json(value, indent=1) + "\n")
 
 
-def write_text_atomic(path: Path, text: str) -> None:
+def write_text_atomic(path: Path, text: str | Iterable[str]) -> None:
     """As `write_json_atomic`, for text (UTF-8). A full disk is a `UserError` naming the folder.
 
-    What UTF-8 may not hold, such as a byte of a file name that is no text, is written as an escape.
+    Text may come in parts, of which one is in memory at a time. What UTF-8 may not hold, such as a
+    byte of a file name that is no text, is written as an escape.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         with temporary.open("wb") as file:
-            file.write(text.encode("utf-8", "backslashreplace"))
+            for part in (text,) if isinstance(text, str) else text:
+                file.write(part.encode("utf-8", "backslashreplace"))
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
@@ -174,15 +176,43 @@ def read_lines(path: Path) -> Iterator[dict[str, Any]]:
     A torn last line is left out. Raises `UserError` with the line's number where a whole line is
     not a JSON object.
     """
+    for row, _ in _rows_with_lengths(path):
+        yield row
+
+
+def _rows_with_lengths(path: Path) -> Iterator[tuple[dict[str, Any], int]]:
+    """The rows of `read_lines`, each with the bytes of its line."""
     try:
         with path.open("rb") as file:
             for number, line in enumerate(file, start=1):
                 if line.endswith(b"\n"):
-                    yield _row(line, path, number)
+                    yield _row(line, path, number), len(line)
     except FileNotFoundError:
         return
     except OSError as error:
         raise UserError(f"{path}: {error.strerror or error}") from error
+
+
+def read_lines_ordered(
+    path: Path, field: str, order: Iterable[Hashable]
+) -> Iterator[dict[str, Any]]:
+    """Rows whose `field` has the values of `order`, in that order, one row in memory at a time.
+
+    Of rows with equal values the first; values without a row are passed over. Raises as `read_lines`.
+    """
+    places: dict[Hashable, int] = {}
+    offset = 0
+    for row, length in _rows_with_lengths(path):
+        if field in row:
+            places.setdefault(row[field], offset)
+        offset += length
+    if not places:
+        return
+    with path.open("rb") as file:
+        for value in order:
+            if value in places:
+                file.seek(places[value])
+                yield _row(file.readline(), path, 0)
 
 
 def _row(line: bytes, path: Path, number: int) -> dict[str, Any]:

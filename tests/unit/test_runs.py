@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from kairoscope import storage
 from kairoscope.core import FramePolicy, Record, Sampling, UserError
 from kairoscope.records import record_from_json, record_to_json
 from kairoscope.runs import Run
+from kairoscope.storage import read_lines_ordered, write_text_atomic
 
 CONFIG = {"model": "builtin", "sampling": Sampling(), "frames": FramePolicy(), "seed": 1}
 
@@ -251,3 +253,27 @@ def test_any_text_of_a_model_can_be_kept(tmp_path: Path) -> None:
     with Run.open(tmp_path, kind="evaluation", config={}) as run:
         run.append("records", {"text": text})
         assert run.records("records") == [{"text": text}]
+
+
+def test_rows_in_a_given_order(tmp_path: Path) -> None:
+    file = tmp_path / "rows.jsonl"
+    rows = [{"clip": "é", "n": 0}, {"clip": "b", "n": 1}, {"other": 2}, {"clip": "b", "n": 3}]
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows) + '{"clip": "torn"', "utf-8")
+    found = list(read_lines_ordered(file, "clip", ["b", "missing", "torn", "é"]))
+    assert found == [rows[1], rows[0]]
+    assert list(read_lines_ordered(tmp_path / "absent.jsonl", "clip", ["b"])) == []
+
+
+def test_text_in_parts_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
+    file = tmp_path / "text"
+    write_text_atomic(file, (part for part in ("a", "é\n", "")))
+    assert file.read_text("utf-8") == "aé\n"
+
+    def parts() -> Iterator[str]:
+        yield "begun"
+        raise ValueError("no more")
+
+    with pytest.raises(ValueError, match="no more"):
+        write_text_atomic(file, parts())
+    assert file.read_text("utf-8") == "aé\n"
+    assert [path.name for path in tmp_path.iterdir()] == ["text"]

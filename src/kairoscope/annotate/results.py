@@ -1,7 +1,5 @@
 """What an annotated dataset leaves in its run: one row an episode, and one a boundary."""
 
-import contextlib
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,7 +13,7 @@ from kairoscope.events import Event
 from kairoscope.robot.columns import Floats
 from kairoscope.robot.saving import Found
 from kairoscope.runs import Run
-from kairoscope.storage import canonical_json, storage_error
+from kairoscope.storage import canonical_json, write_text_atomic
 
 DATASET_COLUMNS = (*COLUMNS, "source", "reasons")
 
@@ -121,16 +119,4 @@ def found_in(row: Mapping[str, Any], *, is_hdf5: bool) -> Found | None:
 
 def write_rows(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
     """JSON lines, the whole new file or the old one, one row in memory at a time."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with temporary.open("w", encoding="utf-8") as file:
-            for row in rows:
-                file.write(canonical_json(row) + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except OSError as error:
-        raise storage_error(error, path) from error
-    finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
+    write_text_atomic(path, (canonical_json(row) + "\n" for row in rows))

@@ -241,39 +241,49 @@ def _flags(row: dict[str, Any], num_frames: int) -> list[str]:
 
 
 def write_boundaries(run: Run, order: Sequence[str], columns: Sequence[str] = COLUMNS) -> Tally:
-    """Write `boundaries.jsonl` and `.csv` from the finished clips, in the order of the source."""
-    rows = {row["clip"]: row for row in _slim_rows(run)}
-    lines: list[str] = []
-    table = io.StringIO()
-    writer = csv.DictWriter(table, columns, extrasaction="ignore", lineterminator="\n")
-    writer.writeheader()
-    num_events = num_flagged = 0
+    """Write `boundaries.jsonl` and `.csv` from the finished clips, in the order of the source.
+
+    One clip is in memory at a time, however many there are.
+    """
+    num_clips = num_events = num_flagged = 0
     problems: list[tuple[str, str]] = []
-    for name in order:
-        row = rows.get(name)
-        if row is None:
-            continue
-        problems += [(name, reason) for reason in row["listed"]]
-        for event in row["events"]:
-            lines.append(canonical_json({"clip": name, **event}) + "\n")
-            lists = {key: "; ".join(event[key]) for key in ("flags", "reasons") if key in event}
-            writer.writerow({"clip": name, **event, **lists})
-            num_events += 1
-            num_flagged += bool(event["flags"])
-    write_text_atomic(run.path / "boundaries.jsonl", "".join(lines))
-    write_text_atomic(run.path / "boundaries.csv", table.getvalue())
+    for row in run.rows_ordered("clips", "clip", order):
+        alone = [] if row["problem"] is None else [row["problem"]]
+        problems += [(row["clip"], reason) for reason in row.get("listed", alone)]
+        num_clips += 1
+        num_events += len(row["events"])
+        num_flagged += sum(bool(event["flags"]) for event in row["events"])
+    write_text_atomic(run.path / "boundaries.jsonl", _json_lines(run, order))
+    write_text_atomic(run.path / "boundaries.csv", _csv_lines(run, order, columns))
     run.write_json("problems.json", [{"clip": clip, "reason": why} for clip, why in problems])
     return Tally(
-        num_clips=len(rows),
+        num_clips=num_clips,
         num_events=num_events,
         num_flagged=num_flagged,
         problems=tuple(problems),
     )
 
 
-def _slim_rows(run: Run) -> Iterator[dict[str, Any]]:
-    """Rows of the finished clips without their distributions, which are most of the bytes."""
-    for row in run.rows("clips", ("clip",)):
-        alone = [] if row["problem"] is None else [row["problem"]]
-        listed = row.get("listed", alone)
-        yield {"clip": row["clip"], "events": row["events"], "listed": listed}
+def _found(run: Run, order: Sequence[str]) -> Iterator[dict[str, Any]]:
+    """One row an event."""
+    for row in run.rows_ordered("clips", "clip", order):
+        for event in row["events"]:
+            yield {"clip": row["clip"], **event}
+
+
+def _json_lines(run: Run, order: Sequence[str]) -> Iterator[str]:
+    for event in _found(run, order):
+        yield canonical_json(event) + "\n"
+
+
+def _csv_lines(run: Run, order: Sequence[str], columns: Sequence[str]) -> Iterator[str]:
+    table = io.StringIO()
+    writer = csv.DictWriter(table, columns, extrasaction="ignore", lineterminator="\n")
+    writer.writeheader()
+    for event in _found(run, order):
+        lists = {key: "; ".join(event[key]) for key in ("flags", "reasons") if key in event}
+        writer.writerow(event | lists)
+        yield table.getvalue()
+        table.seek(0)
+        table.truncate()
+    yield table.getvalue()

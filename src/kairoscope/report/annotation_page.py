@@ -1,6 +1,6 @@
 """The page of `kairoscope annotate`: every clip with its events, the doubtful ones first."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import fmean
@@ -14,10 +14,10 @@ from kairoscope.report.clips import (
     Order,
     Tag,
     absolute_url,
-    clip_payload,
+    payload_parts,
     relative_url,
 )
-from kairoscope.report.page import embedded_json, render_page, svg, value
+from kairoscope.report.page import page_parts, svg, value
 from kairoscope.report.plots import Bar, bars
 from kairoscope.runs import Run
 from kairoscope.storage import write_text_atomic
@@ -119,35 +119,62 @@ def write_annotation_page(
     moved alone, it looks for them at the place that they had when it was written.
     """
     page = folder / PAGE
-    clips = annotated_clips(Run.read(folder))
-    write_text_atomic(page, annotation_page(clips, folder, title=title, about=about))
+    run = Run.read(folder)
+    write_text_atomic(page, annotation_page(run, folder, title=title, about=about))
     return page
 
 
 def annotation_page(
-    clips: Iterable[AnnotatedClip],
+    run: Run,
     page_folder: Path,
     *,
     title: str,
     about: Sequence[tuple[str, str]] = (),
-) -> str:
-    """The HTML of the page."""
-    views: list[ClipView] = []
-    events: list[AnnotatedEvent] = []
-    for clip in clips:  # one at a time: the distributions of many clips are large
-        views.append(_view(clip, page_folder))
-        events += clip.events
-    return render_page(
+) -> Iterator[str]:
+    """The HTML of the page, in parts: the distributions of many clips are large."""
+    counts = _Counts()
+    for clip in annotated_clips(run):
+        counts.add(clip)
+    known = counts.confidences
+    views = (_view(clip, page_folder) for clip in annotated_clips(run))
+    return page_parts(
         "annotation.html.jinja",
         title=title,
         styles=("chart.css", "page.css", "clips.css"),
         scripts=("timeline.js", "clips.js"),
         heading=title,
         facts=about,
-        cards=_cards(views, events),
-        confidence_plot=svg(_confidence_plot(events)) if _known(events) else None,
-        payload=embedded_json(clip_payload(views, ORDERS, step_s=0.1)),
+        cards=_cards(counts),
+        confidence_plot=svg(_confidence_plot(known)) if known else None,
+        payload=payload_parts(
+            views, ORDERS, 0.1, scenarios=counts.scenarios, statuses=counts.statuses
+        ),
     )
+
+
+@dataclass(slots=True)
+class _Counts:
+    """What the head of the page says of all clips."""
+
+    clips: int = 0
+    doubtful_clips: int = 0
+    failed_clips: int = 0
+    events: int = 0
+    doubtful_events: int = 0
+    confidences: list[float] = field(default_factory=list)
+    scenarios: set[str] = field(default_factory=set)
+    statuses: set[str] = field(default_factory=set)
+
+    def add(self, clip: AnnotatedClip) -> None:
+        tags = _tags(clip)
+        self.clips += 1
+        self.doubtful_clips += DOUBTFUL_TAG in tags
+        self.failed_clips += FAILED_TAG in tags
+        self.events += len(clip.events)
+        self.doubtful_events += sum(event.doubtful for event in clip.events)
+        self.confidences += [e.confidence for e in clip.events if e.confidence is not None]
+        self.scenarios.add(clip.scenario)
+        self.statuses |= {tag.words for tag in tags}
 
 
 def _view(clip: AnnotatedClip, folder: Path) -> ClipView:
@@ -214,25 +241,19 @@ def _tags(clip: AnnotatedClip) -> list[Tag]:
     return [Tag(words="sure", kind="good")] if clip.confidence is not None else tags
 
 
-def _known(events: Sequence[AnnotatedEvent]) -> list[float]:
-    return [event.confidence for event in events if event.confidence is not None]
-
-
-def _cards(clips: Sequence[ClipView], events: Sequence[AnnotatedEvent]) -> list[dict[str, Any]]:
-    doubtful = [clip for clip in clips if DOUBTFUL_TAG in clip.tags]
-    failed = [clip for clip in clips if FAILED_TAG in clip.tags]
-    known = _known(events)
+def _cards(counts: _Counts) -> list[dict[str, Any]]:
+    of_all = f"of {counts.clips}"
+    annotated = counts.clips - counts.failed_clips
     cards = [
-        _count("Clips to look at", len(doubtful), f"of {len(clips)}: doubtful or with a flag"),
-        _count("Clips annotated", len(clips) - len(failed), f"of {len(clips)} given"),
-        _count("Events", len(events), f"{sum(e.doubtful for e in events)} of them doubtful"),
-        _count("Not annotated", len(failed), "listed with the reason"),
+        _count("Clips to look at", counts.doubtful_clips, f"{of_all}: doubtful or with a flag"),
+        _count("Clips annotated", annotated, f"{of_all} given"),
+        _count("Events", counts.events, f"{counts.doubtful_events} of them doubtful"),
+        _count("Not annotated", counts.failed_clips, "listed with the reason"),
     ]
-    if known:
+    if counts.confidences:
         words = "as the model sees itself, over all events"
-        cards.append(
-            {"label": "Mean confidence", "value": value(100 * fmean(known), "%"), "note": words}
-        )
+        mean = value(100 * fmean(counts.confidences), "%")
+        cards.append({"label": "Mean confidence", "value": mean, "note": words})
     return cards
 
 
@@ -240,10 +261,10 @@ def _count(label: str, number: int, note: str) -> dict[str, Any]:
     return {"label": label, "value": f"{number:,}", "note": note}
 
 
-def _confidence_plot(events: Sequence[AnnotatedEvent]) -> str:
+def _confidence_plot(confidences: Sequence[float]) -> str:
     """How many events are how sure, in quarters: the lower two are the doubtful ones."""
     counts = [0] * 4
-    for confidence in _known(events):
+    for confidence in confidences:
         counts[min(3, int(confidence * 4))] += 1
     rows = [
         Bar(

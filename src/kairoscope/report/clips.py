@@ -1,12 +1,13 @@
 """The list of clips in a page: what `templates/clips.js` draws, as plain JSON values."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from kairoscope.report.page import embedded_json
 from kairoscope.report.stacking import stacked
 from kairoscope.report.svg import printable
 
@@ -77,12 +78,41 @@ def clip_payload(
     clips: Sequence[ClipView], orders: Sequence[Order], step_s: float
 ) -> dict[str, Any]:
     """What the page's script reads. `step_s` is how far an arrow key goes."""
-    statuses = sorted({tag.words for clip in clips for tag in clip.tags})
+    statuses = {tag.words for clip in clips for tag in clip.tags}
+    head = _head(orders, step_s, {clip.scenario for clip in clips}, statuses)
+    return {**head, "clips": [_clip(clip, place) for place, clip in enumerate(clips)]}
+
+
+def payload_parts(
+    clips: Iterable[ClipView],
+    orders: Sequence[Order],
+    step_s: float,
+    *,
+    scenarios: Collection[str],
+    statuses: Collection[str],
+) -> Iterator[str]:
+    """`clip_payload` as embedded JSON, a part a clip: what is not known before the last one is given.
+
+    Args:
+        clips: one is in memory at a time.
+        orders: ways to sort.
+        step_s: how far an arrow key goes.
+        scenarios: of all clips.
+        statuses: words of all tags.
+    """
+    yield str(embedded_json(_head(orders, step_s, scenarios, statuses)))[:-1] + ',"clips":['
+    for place, clip in enumerate(clips):
+        yield ("," if place else "") + str(embedded_json(_clip(clip, place)))
+    yield "]}"
+
+
+def _head(
+    orders: Sequence[Order], step_s: float, scenarios: Collection[str], statuses: Collection[str]
+) -> dict[str, Any]:
     return {
-        "clips": [_clip(clip, place) for place, clip in enumerate(clips)],
         "orders": [{"name": o.name, "key": o.key, "descending": o.descending} for o in orders],
-        "scenarios": sorted({clip.scenario for clip in clips}),
-        "statuses": statuses,
+        "scenarios": sorted(scenarios),
+        "statuses": sorted(statuses),
         "step_s": round(step_s, 4),
     }
 

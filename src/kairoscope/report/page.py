@@ -8,6 +8,7 @@ import base64
 import hashlib
 import json
 import re
+from collections.abc import Iterable, Iterator
 from functools import cache
 from importlib.metadata import version
 from importlib.resources import files
@@ -20,6 +21,8 @@ from kairoscope.report.figures import shown
 from kairoscope.report.svg import printable
 
 NO_VALUE = "–"
+DATA_MARK = 'id="clips-data">'
+"""Where the template of the list of clips has its JSON."""
 
 
 def render_page(
@@ -52,12 +55,25 @@ def render_page(
     )
 
 
+def page_parts(template: str, payload: Iterable[str], **values: Any) -> Iterator[str]:
+    """`render_page` in parts, for one whose list of clips is too long to be in memory as a whole.
+
+    `payload` is the JSON of `embedded_json`, in parts. No text on the page can hold the mark at which
+    it goes in, because its quotation marks would be escaped.
+    """
+    before, mark, after = render_page(template, payload="", **values).partition(DATA_MARK)
+    yield before + mark
+    yield from payload
+    yield after
+
+
 def embedded_json(value: Any) -> Markup:
     """JSON that may stand in a script element: no character in it can end or open one."""
     text = json.dumps(value, allow_nan=False, separators=(",", ":"))
-    for character in "<>&":
-        text = text.replace(character, f"\\u{ord(character):04x}")
-    return Markup(text)
+    return Markup(text.translate(_ESCAPES))
+
+
+_ESCAPES = {ord(character): f"\\u{ord(character):04x}" for character in "<>&"}
 
 
 def svg(markup: str) -> Markup:
