@@ -36,13 +36,15 @@ def bare_decoding(clip: str, threads: str) -> Job:
     return job
 
 
-def ours(clip: str, stamp: str, *, builtin: bool = False) -> Job:
+def ours(clip: str, stamp: str, *, builtin: bool = False, cut: bool = True) -> Job:
     """`load_frames` and `to_patches`.
 
     Args:
         clip: path.
         stamp: mode of the stamps.
         builtin: the built-in model's frames instead of the recipe's 8 fps and 8192 vision tokens.
+        cut: whether this machine cuts the frames into patches. Where the model is on an accelerator
+            it does not: bytes go there, a quarter of the floats, and are cut there.
     """
     from kairoscope.core import FramePolicy
     from kairoscope.models.names import builtin_folder
@@ -58,8 +60,10 @@ def ours(clip: str, stamp: str, *, builtin: bool = False) -> Job:
     def job() -> Facts:
         for _ in range(REPEATS):
             frames = load_frames(clip, policy)
-            patches, grid_thw = to_patches(frames.pixels_THWC)
-        return {"frames": len(frames.times_s), "rows": len(patches), "grid_thw": grid_thw}
+            if cut:
+                patches, grid_thw = to_patches(frames.pixels_THWC)
+        found = {"frames": len(frames.times_s)}
+        return {**found, "rows": len(patches), "grid_thw": grid_thw} if cut else found
 
     return job
 
