@@ -1,10 +1,10 @@
 """Learning-rate schedules and the order of samples: pure functions of the step."""
 
 import math
-import random
-from functools import lru_cache
 
 from kairoscope.config import SFTConfig
+from kairoscope.train import mixing
+from kairoscope.train.mixing import everything
 
 MOST_WARMUP_STEPS = 20
 """Unless the user asks for more."""
@@ -17,15 +17,28 @@ def learning_rate(config: SFTConfig, step: int, num_steps: int) -> float:
         return config.learning_rate * (step + 1) / (warmup + 1)
     if config.schedule == "constant":
         return config.learning_rate
-    progress = min(1.0, (step - warmup) / max(1, num_steps - warmup))
+    decay_steps = min(num_steps - warmup, round(config.decay_share * num_steps))
+    progress = (step - (num_steps - decay_steps)) / max(1, decay_steps)
     floor = config.min_learning_rate_ratio
-    return config.learning_rate * (floor + (1 - floor) * 0.5 * (1 + math.cos(math.pi * progress)))
+    decayed = _decayed(config, min(1.0, max(0.0, progress)))
+    return config.learning_rate * (floor + (1 - floor) * decayed)
+
+
+def _decayed(config: SFTConfig, progress: float) -> float:
+    """From 1 to 0 as the decay goes from 0 to 1."""
+    if config.schedule == "linear":
+        return 1 - progress
+    if config.schedule == "sqrt":
+        return 1 - math.sqrt(progress)
+    return 0.5 * (1 + math.cos(math.pi * progress))
 
 
 def warmup_steps(config: SFTConfig, num_steps: int) -> int:
     """Steps of the warm-up in a run of `num_steps`: the user's own number, or at most a tenth."""
     if config.warmup_steps is not None:
         return config.warmup_steps
+    if config.warmup_share is not None:
+        return int(config.warmup_share * num_steps)
     return min(MOST_WARMUP_STEPS, num_steps // 10)
 
 
@@ -42,26 +55,20 @@ def warmup_advice(config: SFTConfig, num_steps: int) -> str | None:
 
 
 def num_steps(config: SFTConfig, num_samples: int) -> int:
-    """Optimiser steps of a run: `epochs` over the samples, at most `max_steps`, at least one."""
-    steps = max(1, round(config.epochs * num_samples / config.batch_size))
+    """Optimiser steps of a run: `epochs` over the samples, at most `max_steps`, at least one.
+
+    `num_samples` is how many samples an epoch has; see `SFTConfig.epoch_steps` for epochs that do
+    not fill whole batches.
+    """
+    an_epoch = num_samples / config.batch_size
+    if config.epoch_steps == "up":
+        an_epoch = math.ceil(an_epoch)
+    elif config.epoch_steps == "down":
+        an_epoch = max(1, math.floor(an_epoch))
+    steps = max(1, round(config.epochs * an_epoch))
     return steps if config.max_steps is None else min(steps, config.max_steps)
 
 
 def batch_indices(config: SFTConfig, num_samples: int, step: int) -> list[int]:
-    """Indices of the samples of optimiser step `step`; each epoch has its own order.
-
-    A batch may run over the end of an epoch, so that every batch has `batch_size` samples.
-    """
-    first = step * config.batch_size
-    indices = []
-    for place in range(first, first + config.batch_size):
-        epoch, offset = divmod(place, num_samples)
-        indices.append(_order(config.seed, epoch, num_samples)[offset])
-    return indices
-
-
-@lru_cache(maxsize=4)
-def _order(seed: int, epoch: int, num_samples: int) -> tuple[int, ...]:
-    order = list(range(num_samples))
-    random.Random(f"{seed}/{epoch}").shuffle(order)
-    return tuple(order)
+    """Indices of the samples of optimiser step `step` where each comes once an epoch."""
+    return mixing.batch_indices(everything(num_samples), config.seed, config.batch_size, step)

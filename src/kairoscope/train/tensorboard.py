@@ -10,6 +10,16 @@ GROUPS = {"step": "train", "held_out": "held_out"}
 NOT_SCALARS = frozenset(("kind", "step", "of"))
 
 
+def scalars(row: Mapping[str, Any]) -> dict[str, float]:
+    """`{"train/loss": …}` of a row of `sft`'s log; empty for rows that are neither step nor evaluation."""
+    group = GROUPS.get(row["kind"])
+    if group is None:
+        return {}
+    return {
+        f"{group}/{name}": float(value) for name, value in row.items() if name not in NOT_SCALARS
+    }
+
+
 class ScalarBoard:
     """Writes every logged row; a resumed run hides the steps that it does again.
 
@@ -23,8 +33,8 @@ class ScalarBoard:
 
     def write(self, row: Mapping[str, Any]) -> None:
         """Take a row of `sft`'s log: `step` and `held_out` rows are kept, others are not."""
-        group = GROUPS.get(row["kind"])
-        if group is None:
+        found = scalars(row)
+        if not found:
             return
         step = int(row["step"])
         if self._writer is None:
@@ -32,9 +42,8 @@ class ScalarBoard:
 
             # Tells TensorBoard to forget what a killed process wrote from this step on.
             self._writer = SummaryWriter(str(self.folder), purge_step=step)
-        for name, value in row.items():
-            if name not in NOT_SCALARS:
-                self._writer.add_scalar(f"{group}/{name}", float(value), step)
+        for name, value in found.items():
+            self._writer.add_scalar(name, value, step)
         self._writer.flush()
 
     def close(self) -> None:
