@@ -16,7 +16,7 @@ from kairoscope.core import UserError
 
 FAULT, USER_ERROR = 1, 2
 VERBS = (
-    *("whole", "annotation", "evaluation", "video", "training"),
+    *("whole", "annotation", "review", "plotting", "evaluation", "video", "training"),
     *("inspection", "reporting", "conversion", "world", "doctor"),
 )
 """Modules with commands, in the order of the help."""
