@@ -1,0 +1,75 @@
+"""A command in several processes: the first speaks for all, and a failure is said once."""
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NoReturn
+
+from kairoscope.cli.app import err, out
+from kairoscope.core import UserError
+
+if TYPE_CHECKING:
+    from kairoscope.train.group import Group  # loads torch
+
+SEVERAL = ("sft",)
+"""Commands that several processes can share."""
+GONE = ("Connection closed by peer", "Connection reset by peer", "Broken pipe", "NCCL")
+"""What errors of collective calls say where another process has gone."""
+_joined: list["Group"] = []
+
+
+def join_group() -> "Group":
+    """Meet the processes that were started beside this one; all but the first fall silent.
+
+    Raises:
+        UserError: the others cannot be reached.
+    """
+    from kairoscope.train.group import Group
+
+    group = Group.join()
+    _joined[:] = [group]
+    err.quiet = out.quiet = not group.is_first
+    return group
+
+
+def check_command(arguments: Sequence[str]) -> None:
+    """Refuse several processes for a command that one must do, before they all do it."""
+    if are_several() and arguments and arguments[0] not in SEVERAL:
+        raise UserError(
+            f"{arguments[0]} runs in one process, WORLD_SIZE is {os.environ['WORLD_SIZE']}; in "
+            f"several (torchrun): {', '.join(SEVERAL)}"
+        )
+
+
+def are_several() -> bool:
+    """Whether the environment says that there are other processes."""
+    return os.environ.get("WORLD_SIZE", "1") not in ("", "0", "1")
+
+
+def speaks_for_all() -> bool:
+    """Whether this process, which is failing, is the one to say so: the first that failed."""
+    group = _joined[0] if _joined else None
+    # Before they have met, one of each machine speaks.
+    alone = os.environ.get("LOCAL_RANK", "0") == "0"
+    speaks = group.is_first_to_end() if group else alone
+    err.quiet = not speaks
+    return speaks
+
+
+def lost_another(error: BaseException) -> str | None:
+    """What to say where the error is that another process of the group is gone."""
+    words = " ".join(str(error).split())
+    if not _joined or not any(sign in words for sign in GONE):
+        return None
+    group = _joined[0]
+    return (
+        f"process {group.rank} of {group.size} has lost another, which ended without a word: killed, "
+        f"or out of memory? Finished work is kept: run the same command again to go on ({words[:200]})"
+    )
+
+
+def end_at_once(code: int) -> NoReturn:
+    """End one of several processes without waiting for the others, who may wait for it."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
