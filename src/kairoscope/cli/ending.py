@@ -17,7 +17,7 @@ from kairoscope.core import UserError
 FAULT, USER_ERROR = 1, 2
 VERBS = (
     *("whole", "annotation", "review", "plotting", "evaluation", "video", "training"),
-    *("inspection", "reporting", "conversion", "world", "doctor"),
+    *("inspection", "reporting", "conversion", "rendering", "world", "doctor"),
 )
 """Modules with commands, in the order of the help."""
 
