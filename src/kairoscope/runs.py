@@ -104,9 +104,11 @@ class Run:
         kept = read_json(file)
         if not isinstance(kept, dict):
             raise UserError(f"{file}: was not written by kairoscope; choose another --out")
-        last = kept["resumed"][-1] if kept.get("resumed") else kept
+        found = kept.get("resumed")
+        later = [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
+        last = later[-1] if later else kept
         if any(last.get(key) != now[key] for key in ("versions", "platform", "command")):
-            write_json_atomic(file, {**kept, "resumed": [*kept.get("resumed", []), now]})
+            write_json_atomic(file, {**kept, "resumed": [*later, now]})
 
     def file(self, name: str) -> Path:
         """Path of a record file: `records` -> `records.jsonl`."""

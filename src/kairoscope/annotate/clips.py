@@ -1,6 +1,6 @@
 """The video of an episode as a clip of its own: its file, a part of one, or pictures of the dataset."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
@@ -47,6 +47,15 @@ def view_of(row: Mapping[str, Any], camera: str | None) -> View | None:
         return View(chosen, None)
     path, start_s, end_s = spans[chosen]
     return View(chosen, VideoSpan(path=Path(path), start_s=start_s, end_s=end_s))
+
+
+def check_camera(rows: Iterable[Mapping[str, Any]], camera: str) -> None:
+    """Raise UserError where not one episode has a camera of that name."""
+    known: set[str] = set()
+    for row in rows:
+        known.update(row.get("videos") or {}, row.get("cameras_in_file") or [])
+    if known and camera not in known:
+        raise UserError(f"no episode has a camera {camera!r}; there is {', '.join(sorted(known))}")
 
 
 def chosen_camera(names: Sequence[str]) -> str | None:

@@ -13,7 +13,7 @@ import numpy as np
 
 from kairoscope.annotate.videos import LOW_CONFIDENCE
 from kairoscope.events import Query
-from kairoscope.fusion import Fused, Pool, ends_in_turn, fuse, speaking, within
+from kairoscope.fusion import Fused, Pool, ends_by_arm, fuse, speaking, within
 from kairoscope.robot.columns import Floats
 
 Source = Literal["label", "signals", "model", "prior"]
@@ -57,7 +57,11 @@ class Boundary:
 
 
 def combine(
-    query: Query, times_s: Floats, evidence: Sequence[Sequence[Evidence]], pool: Pool
+    query: Query,
+    times_s: Floats,
+    evidence: Sequence[Sequence[Evidence]],
+    pool: Pool,
+    arms: Sequence[str] = (),
 ) -> tuple[Boundary, ...]:
     """Place the end of every event.
 
@@ -66,19 +70,22 @@ def combine(
         times_s: (T,) of the frames, at least one.
         evidence: for each event, what its sources say, the most trusted first.
         pool: how much each source is believed.
+        arms: which arm does each event; empty: one does them all. Events of two arms may end in
+            any order.
     """
+    arms = arms or ("",) * len(query)
     if len(times_s) <= len(query):
         return tuple(
             _unplaced(name, own, ("the episode has fewer frames than events",))
             for name, own in zip(query, evidence, strict=True)
         )
-    labels = _labels(evidence)
-    fused = fuse(times_s, ends_in_turn(len(query)), _told(evidence, labels), pool)
+    labels = _labels(evidence, arms)
+    fused = fuse(times_s, ends_by_arm(arms), _told(evidence, labels), pool)
     frames: list[int | None] = [label.frame if label else None for label in labels]
     boundaries = []
     for place, (name, own) in enumerate(zip(query, evidence, strict=True)):
         chosen = labels[place] or _placed(
-            own, fused[place], times_s, *_between(frames, place, len(times_s))
+            own, fused[place], times_s, *_between(frames, place, len(times_s), arms)
         )
         if chosen is None or chosen.frame is None:
             frames[place] = None
@@ -89,16 +96,16 @@ def combine(
     return tuple(boundaries)
 
 
-def _labels(evidence: Sequence[Sequence[Evidence]]) -> list[Evidence | None]:
-    """The label of each event, where it has one that comes after those before it."""
+def _labels(evidence: Sequence[Sequence[Evidence]], arms: Sequence[str]) -> list[Evidence | None]:
+    """The label of each event, where it has one that comes after those before it on its arm."""
     labels: list[Evidence | None] = []
-    latest = -1
-    for own in evidence:
+    latest: dict[str, int] = {}
+    for own, arm in zip(evidence, arms, strict=True):
         label = _by(own, "label")
-        if label is None or label.frame is None or label.frame <= latest:
+        if label is None or label.frame is None or label.frame <= latest.get(arm, -1):
             labels.append(None)
         else:
-            latest = label.frame
+            latest[arm] = label.frame
             labels.append(label)
     return labels
 
@@ -122,10 +129,13 @@ def _by(evidence: Sequence[Evidence], source: Source) -> Evidence | None:
     return next((one for one in evidence if one.source == source), None)
 
 
-def _between(frames: Sequence[int | None], place: int, num_frames: int) -> tuple[int, int]:
-    """First and last frame that those which are placed already leave for an event."""
-    before = [frame for frame in frames[:place] if frame is not None]
-    after = [frame for frame in frames[place + 1 :] if frame is not None]
+def _between(
+    frames: Sequence[int | None], place: int, num_frames: int, arms: Sequence[str]
+) -> tuple[int, int]:
+    """First and last frame that those of its arm which are placed already leave for an event."""
+    own = [frame if arm == arms[place] else None for frame, arm in zip(frames, arms, strict=True)]
+    before = [frame for frame in own[:place] if frame is not None]
+    after = [frame for frame in own[place + 1 :] if frame is not None]
     return max(before, default=-1) + 1, min(after, default=num_frames) - 1
 
 

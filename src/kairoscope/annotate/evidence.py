@@ -5,6 +5,7 @@ was: where any of its files has changed, its episodes are read again, which take
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from hashlib import blake2b
 from itertools import groupby
 from pathlib import Path
@@ -12,10 +13,12 @@ from typing import Any
 
 import numpy as np
 
+from kairoscope.annotate.sealed import mend, sealed, write_rows
 from kairoscope.core import UserError
 from kairoscope.events import Events, Query, aligned, starts_s
 from kairoscope.robot.columns import Floats
 from kairoscope.robot.episode import Dataset, Episode
+from kairoscope.robot.gripper import arm_in
 from kairoscope.robot.naming import SignalPlan
 from kairoscope.robot.signals import Evidence, Gripper, describe, find_grippers, match, moments
 from kairoscope.runs import Run
@@ -23,7 +26,7 @@ from kairoscope.storage import file_state
 
 ROWS = "signals"
 KEY = ("clip",)
-VERSION = 1
+VERSION = 2
 """Of what a row holds and how it was found; a row of another version is made again."""
 MOST_LOOKED_AT = 32
 """Episodes in which hands are looked for, spread over the dataset."""
@@ -86,20 +89,54 @@ def gather(
     *,
     plan: SignalPlan | None,
     grippers: Sequence[Gripper],
+    arms: Sequence[str] = (),
     on_episode: OnEpisode,
-) -> None:
-    """Bring `signals.jsonl` up to date with the dataset: one row for each of `present_ids`."""
+) -> int:
+    """Bring `signals.jsonl` up to date with the dataset: one row for each of `present_ids`.
+
+    Returns how many rows were damaged, and so made again.
+    """
     ids = present_ids(dataset)
     hands = "".join(describe(gripper) for gripper in grippers)
     found_with = blake2b(f"{VERSION}{dataset.fps}{hands}".encode(), digest_size=8).hexdigest()
     state = f"{dataset_state(dataset.path, run.path)} {found_with}"
-    run.forget(ROWS, lambda row: row["state"] != state)
+    num_damaged = mend(run, ROWS)
+    run.forget(ROWS, lambda row: bool(row["state"] != state))
     done = {key[0] for key in run.done_keys(ROWS, KEY)}
     for number, name in enumerate(ids, 1):
         if name not in done:
-            row = episode_row(dataset, name, query, plan, grippers)
-            run.append(ROWS, {**row, "state": state})
+            row = episode_row(dataset, name, query, plan, grippers, arms)
+            run.append(ROWS, sealed({**row, "state": state}))
         on_episode(number, len(ids))
+    if [row["clip"] for row in run.rows(ROWS, KEY)] != list(ids):  # some were made again
+        write_rows(run.file(ROWS), run.rows_ordered(ROWS, "clip", ids))
+    return num_damaged
+
+
+def speaks(episode: Episode, grippers: Sequence[Gripper]) -> bool:
+    """Whether anything recorded says what happens: a hand, or objects that move.
+
+    Pauses of an arm alone are evidence of nothing.
+    """
+    return bool(grippers) or any(channel.kind == "object_pose" for channel in episode.channels)
+
+
+def matched(
+    episode: Episode, grippers: Sequence[Gripper], query: Query, arms: Sequence[str] = ()
+) -> tuple[Evidence, ...]:
+    """What the moments of an episode say about each event, arm by arm where there are several.
+
+    An arm that is called left or right has its own hand's moments for likelier ones.
+    """
+    found = moments(episode, grippers)
+    placed: dict[int, Evidence] = {}
+    for arm in dict.fromkeys(arms or ("",)):
+        places = [i for i in range(len(query)) if not arms or arms[i] == arm]
+        side = arm_in(arm)
+        words = f" with the {side} hand" if side and len(set(arms)) > 1 else ""
+        own = match(found, tuple(query[i] + words for i in places), episode.times_s)
+        placed |= {i: replace(one, event=query[i]) for i, one in zip(places, own, strict=True)}
+    return tuple(placed[i] for i in range(len(query)))
 
 
 def episode_row(
@@ -108,6 +145,7 @@ def episode_row(
     query: Query,
     plan: SignalPlan | None,
     grippers: Sequence[Gripper],
+    arms: Sequence[str] = (),
 ) -> dict[str, Any]:
     """What is kept of one episode; `problem` says why there is nothing."""
     row: dict[str, Any] = {"clip": name, "problem": None, "times_s": [], "digest": None}
@@ -117,7 +155,7 @@ def episode_row(
         return row | {"problem": str(error)}
     if fault := _fault(episode):
         return row | {"problem": f"{dataset.path}: {name}: {fault}"}
-    evidence = match(moments(episode, grippers), query, episode.times_s) if grippers else ()
+    evidence = matched(episode, grippers, query, arms) if speaks(episode, grippers) else ()
     return {
         **row,
         **seen_in(episode),

@@ -3,11 +3,16 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from kairoscope.events import Event, Query
 from kairoscope.posteriors import quantile_s
 from kairoscope.prior import Demonstration
 from kairoscope.prior_distribution import time_priors
 from kairoscope.robot.columns import Floats
+
+MOST_COMPARED = 16
+"""Labelled episodes about which the model is asked, too, to see how far it can be believed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +36,12 @@ def examples_in(rows: Sequence[Mapping[str, object]]) -> list[Example]:
             group = str(row.get("source") or row["clip"])
             found.append(Example(str(row["clip"]), group, ends, float(times_s[-1])))
     return found
+
+
+def compared(examples: Sequence[Example]) -> frozenset[str]:
+    """The labelled episodes by which sources are judged, spread over all of them."""
+    places = np.linspace(0, len(examples) - 1, min(len(examples), MOST_COMPARED)).round()
+    return frozenset(examples[int(place)].clip for place in places)
 
 
 def prior_for(

@@ -6,7 +6,7 @@ from dataclasses import replace
 from kairoscope.annotate.combining import Boundary
 from kairoscope.posteriors import CONFIDENT_WITHIN_S
 from kairoscope.robot.columns import Floats, frame_step_s
-from kairoscope.robot.legality import nearest_legal, violations
+from kairoscope.robot.legality import TaskSpec, nearest_legal, violations
 from kairoscope.robot.naming import SignalPlan
 
 LABEL_WEIGHT = 1e6
@@ -20,39 +20,49 @@ def made_legal(
 
     Args:
         boundaries: of every event of the task, in order.
-        plan: which of them end signals, and the offsets of those.
+        plan: which of them end signals, and the offsets of those. Every arm is legal by itself.
         times_s: (T,) of the frames.
 
     Returns:
         Boundaries, those that were moved or cannot be legal with a flag; and a reason in words
         where generation could not start from them, otherwise None.
     """
-    places = [i for i, boundary in enumerate(boundaries) if boundary.event in plan.signals]
-    frames = [boundaries[i].frame for i in places]
-    known = [frame for frame in frames if frame is not None]
-    if len(known) < len(frames):
-        return tuple(boundaries), None  # listed as not found
+    by_signal = {
+        plan.signals[b.event]: i for i, b in enumerate(boundaries) if b.event in plan.signals
+    }
+    moved, troubles = list(boundaries), []
+    for spec in plan.specs:
+        places = [by_signal[signal] for signal in spec.signals]
+        trouble = _settle(moved, places, spec, times_s)
+        if trouble is not None:
+            troubles.append(trouble)
+    return tuple(moved), "; ".join(troubles) or None
+
+
+def _settle(
+    moved: list[Boundary], places: Sequence[int], spec: TaskSpec, times_s: Floats
+) -> str | None:
+    """Move one arm's boundaries in the list, or say what is wrong with them."""
+    known = [frame for i in places if (frame := moved[i].frame) is not None]
+    if len(known) < len(places):
+        return None  # listed as not found
     ends = [frame + 1 for frame in known]
-    length = len(times_s)
-    wrong = violations(ends, plan.spec, length)
+    wrong = violations(ends, spec, len(times_s))
     if not wrong:
-        return tuple(boundaries), None
+        return None
     weights = [
-        LABEL_WEIGHT
-        if boundaries[i].source == "label"
-        else max(boundaries[i].confidence or 0, 0.01)
+        LABEL_WEIGHT if moved[i].source == "label" else max(moved[i].confidence or 0, 0.01)
         for i in places
     ]
-    legal = nearest_legal(ends, plan.spec, length, weights)
+    legal = nearest_legal(ends, spec, len(times_s), weights)
     most = round(CONFIDENT_WITHIN_S / frame_step_s(times_s))
-    moved = list(boundaries)
     if legal is None or any(
-        abs(new - old) > (0 if boundaries[i].source == "label" else most)
+        abs(new - old) > (0 if moved[i].source == "label" else most)
         for i, old, new in zip(places, ends, legal, strict=True)
     ):
         for i in places:
             moved[i] = replace(moved[i], flags=(*moved[i].flags, "not legal for generation"))
-        return tuple(moved), f"not legal for generation: {'; '.join(wrong)}"
+        return f"not legal for generation: {'; '.join(wrong)}"
     for i, old, new in zip(places, ends, legal, strict=True):
         if new != old:
             reason = f"moved by {new - old:+d} frames, so that generation can start: {wrong[0]}"
@@ -63,4 +73,4 @@ def made_legal(
                 flags=(*moved[i].flags, "moved to be legal"),
                 reasons=(*moved[i].reasons, reason),
             )
-    return tuple(moved), None
+    return None

@@ -1,6 +1,6 @@
 """What an annotated dataset leaves in its run: one row an episode, and one a boundary."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,6 @@ from kairoscope.events import Event
 from kairoscope.robot.columns import Floats
 from kairoscope.robot.saving import Found
 from kairoscope.runs import Run
-from kairoscope.storage import canonical_json, write_text_atomic
 
 DATASET_COLUMNS = (*COLUMNS, "source", "reasons")
 
@@ -27,6 +26,7 @@ def result_row(
     clip: Path | None,
     run: Run,
     posteriors: Sequence[Mapping[str, Any]] = (),
+    arms: Sequence[str] = (),
 ) -> dict[str, Any]:
     """One row of `clips.jsonl`.
 
@@ -38,6 +38,7 @@ def result_row(
         clip: the video made or used for it; None: the view's file, where there is one.
         run: where the row goes.
         posteriors: of the model's answer.
+        arms: which arm does each event; empty: one does them all.
     """
     times_s = np.asarray(row["times_s"], dtype=np.float64)
     span = view.span if view is not None and clip is None else None
@@ -54,7 +55,7 @@ def result_row(
         "duration_s": float(times_s[-1]),
         "num_frames": len(times_s),
         "task": row["task"],
-        "events": _events(boundaries, times_s),
+        "events": _events(boundaries, times_s, arms or ("",) * len(boundaries)),
         "posteriors": list(posteriors),
         "problem": "; ".join(listed) if len(missing) == len(boundaries) else None,
         "listed": [*listed, *([trouble] if trouble else [])],
@@ -74,13 +75,16 @@ def failed_row(row: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _events(boundaries: Sequence[Boundary], times_s: Floats) -> list[dict[str, Any]]:
-    """Rows of the events that have an end; each begins where the one before it is done."""
+def _events(
+    boundaries: Sequence[Boundary], times_s: Floats, arms: Sequence[str]
+) -> list[dict[str, Any]]:
+    """Rows of the events that have an end; each begins where its arm's one before it is done."""
     rows: list[dict[str, Any]] = []
-    start = 0
-    for boundary in boundaries:
+    starts: dict[str, int] = {}
+    for boundary, arm in zip(boundaries, arms, strict=True):
         if boundary.frame is None:
             continue
+        start = starts.get(arm, 0)
         interval_s = boundary.interval_s
         rows.append(
             {
@@ -99,24 +103,24 @@ def _events(boundaries: Sequence[Boundary], times_s: Floats) -> list[dict[str, A
                 "reasons": list(boundary.reasons),
             }
         )
-        start = boundary.frame
+        starts[arm] = boundary.frame
     return rows
 
 
-def found_in(row: Mapping[str, Any], *, is_hdf5: bool) -> Found | None:
+def found_in(row: Mapping[str, Any], *, is_hdf5: bool, is_corrected: bool = False) -> Found | None:
     """What is to be written for an episode; None where that is nothing, or nothing new.
 
-    An HDF5 file may lack other things than labels that its tools read beside them.
+    An HDF5 file may lack other things than labels that its tools read beside them. What a person
+    corrected is written into other formats with the events that it has.
     """
     events = row["events"]
-    if row["listed"] or (not is_hdf5 and all(event["source"] == "label" for event in events)):
+    if row["listed"] and (is_hdf5 or not is_corrected or not events):
+        return None
+    is_old = not is_corrected and all(event["source"] == "label" for event in events)
+    if is_old and not is_hdf5:
         return None
     return Found(
         events=tuple(Event(e["event"], e["start_s"], e["end_s"]) for e in events),
         end_frames=tuple(e["end_frame"] for e in events),
+        confidences=tuple(e["confidence"] for e in events),
     )
-
-
-def write_rows(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
-    """JSON lines, the whole new file or the old one, one row in memory at a time."""
-    write_text_atomic(path, (canonical_json(row) + "\n" for row in rows))

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from kairoscope.annotate.clips import chosen_camera
-from kairoscope.annotate.evidence import look_for_grippers, present_ids
+from kairoscope.annotate.evidence import look_for_grippers, present_ids, speaks
 from kairoscope.core import UserError
 from kairoscope.data.taskfiles import TaskFile
 from kairoscope.events import Query
@@ -83,7 +83,7 @@ class _Survey:
             self.labels[episode.labelled_by, names] += 1
         for remark in episode.notes:
             self.remarks.setdefault(remark, []).append(episode.id)
-        if self.query and self.grippers and len(episode.times_s):
+        if self.query and speaks(episode, self.grippers) and len(episode.times_s):
             evidence = match(moments(episode, self.grippers), self.query, episode.times_s)
             self.decided.update(one.event for one in evidence if one.frame is not None)
 
@@ -148,7 +148,8 @@ def _told(dataset: Dataset, seen: _Survey) -> dict[str, Any]:
         ],
         "grippers": [describe(gripper) for gripper in seen.grippers],
         "annotate_uses": {
-            "signals": bool(seen.grippers),
+            "signals": bool(seen.grippers)
+            or any(c.channel.kind == "object_pose" for c in seen.channels.values()),
             "camera": chosen_camera([camera["name"] for camera in cameras]),
             "num_examples": sum(
                 count for (by, _), count in seen.labels.items() if by != "kairoscope"

@@ -11,11 +11,12 @@ import csv
 import io
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+from kairoscope.annotate.sealed import mend, sealed
 from kairoscope.core import (
     Completion,
     Decoding,
@@ -59,6 +60,8 @@ class Tally:
     num_flagged: int
     problems: tuple[tuple[str, str], ...]
     """(clip, reason) of every clip without boundaries."""
+    num_damaged: int = 0
+    """Rows of an earlier run that were not as they were written, and so were made again."""
 
 
 def annotate(
@@ -92,6 +95,7 @@ def annotate(
         on_progress: called with (clips done, clips in all).
     """
     present = dict(clips)
+    num_damaged = mend(run, "clips")
     run.forget("clips", lambda row: _is_another(row, present))
     done = {key[0] for key in run.done_keys("clips", ("clip",))}
     paths = {name: path for name, path in clips if name not in done}
@@ -109,11 +113,12 @@ def annotate(
     for name, answer in model.answer(requests, Sampling(), decoding):
         medians = decoding == "posterior"
         row = clip_row(task, query, name, paths[name], answer, medians=medians)
-        run.append("clips", {**row, "video": run.path_to(paths[name])})
+        run.append("clips", sealed({**row, "video": run.path_to(paths[name])}))
         finished += 1
         if on_progress is not None:
             on_progress(finished, len(clips))
-    return write_boundaries(run, [name for name, _ in clips])
+    tally = write_boundaries(run, [name for name, _ in clips])
+    return replace(tally, num_damaged=num_damaged)
 
 
 def _is_another(row: dict[str, Any], clips: Mapping[str, Path]) -> bool:

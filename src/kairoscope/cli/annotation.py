@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from kairoscope.cli.app import command, counted, note, say
-from kairoscope.cli.dataset import Question, annotate_dataset
+from kairoscope.cli.dataset import Question, annotate_dataset, note_damaged
 from kairoscope.cli.options import (
     DECODING,
     BatchOption,
@@ -149,6 +149,7 @@ def annotate(
             on_progress=progress,
             prompt=prompt,
         )
+    note_damaged(tally.num_damaged)
     for clip, reason in tally.problems[:MAX_LISTED]:
         note("no boundaries: ", reason if clip in reason else f"{clip}: {reason}")
     if len(tally.problems) > MAX_LISTED:

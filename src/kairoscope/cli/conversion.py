@@ -74,6 +74,22 @@ def convert(
             "by hand.",
         ),
     ] = None,
+    task: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TASK",
+            help="With --into: a task file, or the name of a shipped one, that says which event "
+            "ends which signal of an HDF5 file.",
+        ),
+    ] = None,
+    copy_videos: Annotated[  # noqa: FBT002
+        bool,
+        typer.Option(
+            "--copy-videos",
+            help="Of a robot dataset: what is written has videos of its own (default: labels name "
+            "the dataset's, a copy of a dataset has hard links to them).",
+        ),
+    ] = False,
 ) -> None:
     """Turn labels into a dataset for cosmos-rl and back, and older scripts' pickles into JSONL.
 
@@ -94,6 +110,8 @@ def convert(
         videos=videos,
         camera=camera,
         into=into,
+        task=task,
+        copy_videos=copy_videos,
     )
     for problem in done.problems[:MAX_LISTED]:
         note("left out: ", str(problem))

@@ -12,6 +12,8 @@ from kairoscope.cli.progress import bars
 from kairoscope.core import UserError
 
 MAX_LISTED = 20
+MUCH_LOST = 0.2
+"""Share of events at which a model is lost that the user is told of."""
 SOURCES = {
     "label": "were labelled",
     "signals": "from signals",
@@ -79,10 +81,7 @@ def annotate_dataset(
 
 def print_tally(dataset: Any, tally: Any, out: Path) -> None:
     """What became of a dataset. Raises UserError where no episode has a boundary."""
-    for remark in getattr(dataset, "notes", ()):
-        note("note: ", remark)
-    for gripper in tally.grippers:
-        note("gripper: ", _title(gripper))
+    _print_notes(dataset, tally)
     for clip, reason in tally.problems[:MAX_LISTED]:
         note("look at: ", reason if clip in reason else f"{clip}: {reason}")
     if len(tally.problems) > MAX_LISTED:
@@ -109,6 +108,27 @@ def print_tally(dataset: Any, tally: Any, out: Path) -> None:
     for remark in tally.saved.notes:
         note("note: ", remark)
     say(f"  {tally.saved.path}: {counted(tally.saved.num_written, 'episode')} with boundaries")
+
+
+def _print_notes(dataset: Any, tally: Any) -> None:
+    """What was assumed, and what everything else rests on."""
+    for remark in getattr(dataset, "notes", ()):
+        note("note: ", remark)
+    note_damaged(tally.num_damaged)
+    if tally.trust.lost is not None and tally.trust.lost >= MUCH_LOST:
+        note(
+            "note: ",
+            f"the model finds what signals find in {1 - tally.trust.lost:.0%} of "
+            f"{tally.trust.num_compared} events only, and is believed accordingly less",
+        )
+    for gripper in tally.grippers:
+        note("gripper: ", _title(gripper))
+
+
+def note_damaged(count: int) -> None:
+    """Say that rows of an earlier run were made again."""
+    if count:
+        note("note: ", f"{counted(count, 'damaged row')} of an earlier run found and made again")
 
 
 def _title(gripper: Any) -> str:

@@ -5,6 +5,7 @@ events = ["grasping the pod"]
 description = "A robot arm puts a coffee pod into a machine."
 signals = ["grasp"]        # for HDF5: the signal that each event ends, "" for one without
 offsets = [[5, 10]]        # frames that generation adds to each signal's end
+arms = ["left"]            # of several arms: which does each event
 """
 
 import tomllib
@@ -20,7 +21,7 @@ from kairoscope.data.rows import check_keys, show, text
 from kairoscope.events import Query
 
 SHIPPED = Path(__file__).parent / "tasks"
-KEYS = ("name", "events", "description", "signals", "offsets")
+KEYS = ("name", "events", "description", "signals", "offsets", "arms")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +37,9 @@ class TaskFile:
     taken from what is known of the environment."""
     offsets: tuple[tuple[int, int], ...] = ()
     """Smallest and largest number of frames that generation adds to the end of each signal."""
+    arms: tuple[str, ...] = ()
+    """Which arm does each event, as `left`; empty: one does them all. Events of two arms may end in
+    any order."""
 
 
 def shipped_tasks() -> Mapping[str, Path]:
@@ -104,7 +108,17 @@ def _task(table: dict[str, Any]) -> TaskFile:
         description=text(table, "description") if "description" in table else "",
         signals=_signals(table.get("signals", []), len(names)),
         offsets=_offsets(table.get("offsets", []), table.get("signals", [])),
+        arms=_arms(table.get("arms", []), len(names)),
     )
+
+
+def _arms(names: Any, num_events: int) -> tuple[str, ...]:
+    good = isinstance(names, list) and all(isinstance(name, str) and name for name in names)
+    if not good or (names and len(names) != num_events):
+        raise UserError(
+            f"arms is {show(names)}; allowed: a name for each of the {num_events} events"
+        )
+    return tuple(names)
 
 
 def _signals(names: Any, num_events: int) -> tuple[str, ...]:

@@ -23,7 +23,7 @@ from kairoscope.fusion.combine import (
     speaking,
     within,
 )
-from kairoscope.fusion.order import Boundary, ends_in_turn, in_order, starts_and_ends
+from kairoscope.fusion.order import Boundary, ends_by_arm, ends_in_turn, in_order, starts_and_ends
 
 __all__ = [
     "Boundary",
@@ -34,6 +34,7 @@ __all__ = [
     "Pool",
     "Said",
     "Trust",
+    "ends_by_arm",
     "ends_in_turn",
     "fuse",
     "in_order",

@@ -28,6 +28,22 @@ def ends_in_turn(num_events: int) -> tuple[Boundary, ...]:
     )
 
 
+def ends_by_arm(arms: Sequence[str]) -> tuple[Boundary, ...]:
+    """The ends of events that follow one another on each arm; those of two arms come in any order.
+
+    Args:
+        arms: of each event, in order; one name throughout is `ends_in_turn`.
+    """
+    latest: dict[str, int] = {}
+    boundaries = []
+    for place, arm in enumerate(arms):
+        after = latest.get(arm)
+        gap = 0 if after is None else 1
+        boundaries.append(Boundary(slot=f"end {place + 1}", after=after, gap_frames=gap))
+        latest[arm] = place
+    return tuple(boundaries)
+
+
 def starts_and_ends(num_events: int, *, overlapping: bool = False) -> tuple[Boundary, ...]:
     """Starts and ends, an end at least one frame after its start.
 

@@ -14,6 +14,7 @@ from kairoscope.data.conversations import is_dataset, read_conversations, write_
 from kairoscope.data.labels import load_folder, write_labels
 from kairoscope.data.pickles import read_prompts, read_results
 from kairoscope.data.rows import Problem, kind_of
+from kairoscope.data.taskfiles import load_task
 from kairoscope.data.unpickle import load_plain
 from kairoscope.recipes.convert_robot import labels_into_dataset, samples_of_dataset
 from kairoscope.recipes.subtask_times import TASK
@@ -44,6 +45,8 @@ def convert(
     videos: Path | None = None,
     camera: str | None = None,
     into: Path | None = None,
+    task: str | None = None,
+    copy_videos: bool = False,
 ) -> Converted:
     """Labels -> conversations, conversations -> labels, pickles -> labels or predictions.
 
@@ -61,6 +64,8 @@ def convert(
         videos: the clips of responses without names, in their order.
         camera: of a robot dataset, which one's clips the labels are to name.
         into: a robot dataset; `target` becomes a copy of it with the labels of `source`.
+        task: with `into`, a task file or name, for the signals that its events end.
+        copy_videos: of a robot dataset, into files of their own.
 
     Raises:
         UserError: `source` is none of these, or `target` is there already or of the wrong kind.
@@ -68,12 +73,24 @@ def convert(
     problems: list[Problem] = []
     if kind_of(source) == "nothing":
         raise UserError(f"{source}: no such file or folder; expected labels, a dataset or a pickle")
+    if task is not None and into is None:
+        raise UserError(f"--task {task}: is for labels that go --into a dataset")
     if into is not None:
-        done = labels_into_dataset(source, into, target, problems, fps=fps)
+        done = labels_into_dataset(
+            source,
+            into,
+            target,
+            problems,
+            fps=fps,
+            task=load_task(task) if task else None,
+            link_videos=not copy_videos,
+        )
         return _done(done.path, done.num_written, "labelled episode", problems)
     if looks_like_dataset(source):
         _check_file(target)
-        found = samples_of_dataset(source, target, problems, camera=camera, fps=fps)
+        found = samples_of_dataset(
+            source, target, problems, camera=camera, fps=fps, copy_videos=copy_videos
+        )
         write_labels(found, target)
         return _done(target, len(found), "label", problems)
     if _is_results(source):

@@ -1,6 +1,7 @@
 """Labels out of robot datasets, and into them: by hand, or from another format."""
 
 import os
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,10 +14,12 @@ from kairoscope.annotate.folder import open_any
 from kairoscope.core import Sample, UserError
 from kairoscope.data.labels import EventSample, LabelRow, label_row, parse_row, read_labels
 from kairoscope.data.rows import Problem
+from kairoscope.data.taskfiles import TaskFile
 from kairoscope.events import Query
 from kairoscope.robot.episode import Dataset, Episode
 from kairoscope.robot.naming import signal_plan
 from kairoscope.robot.saving import Found, copy_name, save_boundaries
+from kairoscope.storage import storage_error
 
 
 def samples_of_dataset(
@@ -26,6 +29,7 @@ def samples_of_dataset(
     *,
     camera: str | None = None,
     fps: float | None = None,
+    copy_videos: bool = False,
 ) -> list[EventSample]:
     """The labelled episodes of a dataset, each with a clip of its own.
 
@@ -36,6 +40,7 @@ def samples_of_dataset(
         problems: gets what is left out, and why.
         camera: see `annotate.clips.view_of`.
         fps: see `open_dataset`.
+        copy_videos: into that folder, also where a file shows one episode and nothing else.
     """
     dataset = open_any(source, fps=fps)
     clips = target.with_name(f"{target.stem}_clips")
@@ -43,7 +48,7 @@ def samples_of_dataset(
     for name in present_ids(dataset):
         where = f"{source}: {name}"
         try:
-            sample = _sample(dataset, dataset.episode(name), clips, camera)
+            sample = _sample(dataset, dataset.episode(name), clips, camera, copy=copy_videos)
             parse_row(label_row(sample, target.parent), 1)
         except UserError as error:
             problems.append(Problem(where=where, what=str(error)))
@@ -55,7 +60,9 @@ def samples_of_dataset(
     return samples
 
 
-def _sample(dataset: Dataset, episode: Episode, clips: Path, camera: str | None) -> EventSample:
+def _sample(
+    dataset: Dataset, episode: Episode, clips: Path, camera: str | None, *, copy: bool
+) -> EventSample:
     if not episode.events:
         raise UserError("it has no labels")
     row = seen_in(episode)
@@ -66,13 +73,28 @@ def _sample(dataset: Dataset, episode: Episode, clips: Path, camera: str | None)
     names: Query = tuple(event.name for event in episode.events)
     return Sample(
         id=episode.id,
-        video=clip_of(dataset, row, view, clips).absolute(),
+        video=_own_file(clip_of(dataset, row, view, clips), clips, episode.id, copy=copy),
         query=names,
         gold=episode.events,
         group=episode.source or episode.id,
         scenario=episode.task or ", ".join(names),
         duration_s=round(float(episode.times_s[-1]) + step_s, 4),
     )
+
+
+def _own_file(clip: Path, folder: Path, episode_id: str, *, copy: bool) -> Path:
+    """The clip, or with `copy` one in `folder`. Raises UserError where it cannot be written."""
+    if not copy or clip.parent == folder:
+        return clip.absolute()
+    target = folder / f"{episode_id.replace('/', '_')}{clip.suffix}"
+    temporary = target.with_name(f".{target.name}.tmp")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(clip, temporary)
+        temporary.replace(target)
+    except OSError as error:
+        raise storage_error(error, target) from error
+    return target.absolute()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,6 +112,8 @@ def labels_into_dataset(
     problems: list[Problem],
     *,
     fps: float | None = None,
+    task: TaskFile | None = None,
+    link_videos: bool = True,
 ) -> LabelsWritten:
     """A copy of a dataset that has the labels of a label file, as made by hand.
 
@@ -123,9 +147,15 @@ def labels_into_dataset(
         queries[query] = queries.get(query, 0) + 1
     if not found:
         raise UserError(f"{source}: none of its rows is an episode of {dataset_path}")
-    usual = max(queries, key=lambda query: queries[query])
-    plan = signal_plan(dataset, usual)
-    saved = save_boundaries(dataset, target, found, plan=plan, labelled_by="human")
+    if task is not None:
+        plan = signal_plan(
+            dataset, task.events, signals=task.signals, offsets=task.offsets, arms=task.arms
+        )
+    else:
+        plan = signal_plan(dataset, max(queries, key=lambda query: queries[query]))
+    saved = save_boundaries(
+        dataset, target, found, plan=plan, labelled_by="human", link_videos=link_videos
+    )
     problems += [Problem(where=f"{dataset_path}: {name}", what=why) for name, why in saved.problems]
     return LabelsWritten(path=saved.path, num_written=saved.num_written)
 

@@ -42,7 +42,9 @@ def annotate_dataset_stage(
     Without a model, signals and labelled examples alone. Raises UserError for a task that is not the
     dataset's, and what `annotate_dataset` raises.
     """
-    plan = signal_plan(dataset, task.events, signals=task.signals, offsets=task.offsets)
+    plan = signal_plan(
+        dataset, task.events, signals=task.signals, offsets=task.offsets, arms=task.arms
+    )
     if out.resolve() == dataset.path.resolve():
         raise UserError(f"{out}: is the dataset itself; choose another --out")
     asking: Asking | None = None
@@ -69,6 +71,7 @@ def annotate_dataset_stage(
             task.events,
             run,
             plan=plan,
+            arms=task.arms,
             asking=asking,
             saving=saving,
             num_examples=num_examples,

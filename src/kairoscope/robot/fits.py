@@ -70,6 +70,12 @@ BLIND: Final[Mapping[Action, tuple[str, ...]]] = {
     "press": ("pause", "closing"),
 }
 """Moments that say less than the objects themselves, where objects are recorded."""
+UNSEEN_HAND: Final[Mapping[Action, Mapping[str, tuple[float, Anchor]]]] = {
+    "grasp": {"contact": (-0.5, Anchor("start", before_s=0.3)), "pause": (-2.0, STANDS)},
+    "release": {"rest": (-0.5, END), "pause": (-2.0, STANDS)},
+}
+"""Where no hand is found in the recording, the objects say what it did: what is grasped sets out, what
+is let go has come to rest."""
 NOTHING: Final[Mapping[Action, float]] = {
     "grasp": 0.05, "release": 0.05, "insert": 0.08, "push": 0.1, "operate": 0.15, "press": 0.15, "touch": 0.15,
     "handover": 0.1, "other": 0.3,
@@ -77,15 +83,19 @@ NOTHING: Final[Mapping[Action, float]] = {
 """Probability that no moment of an episode is the event, before anything is known of them."""
 
 
-def fit_of(meaning: Meaning, moment: Moment, subjects: Sequence[str]) -> Fit | None:
+def fit_of(
+    meaning: Meaning, moment: Moment, subjects: Sequence[str], *, hands: bool = True
+) -> Fit | None:
     """How a moment fits an event; None where it cannot be its end.
 
     Args:
         meaning: of the event's name.
         moment: of the episode.
         subjects: every object that moves in the episode, as the file calls it.
+        hands: whether the recording shows what any hand does.
     """
-    base = FITS[meaning.action].get(moment.kind)
+    fits = FITS[meaning.action] if hands else UNSEEN_HAND.get(meaning.action, FITS[meaning.action])
+    base = fits.get(moment.kind)
     if base is None:
         return None
     log_odds, anchor = base
@@ -95,7 +105,7 @@ def fit_of(meaning: Meaning, moment: Moment, subjects: Sequence[str]) -> Fit | N
         log_odds -= 0.5  # a hand that is closed to push seems to hold what it moves
     if meaning.action in ("insert", "push") and moment.kind == "rest" and not moment.is_last:
         log_odds -= 2.5
-    if meaning.action == "insert" and moment.kind == "rest" and not moment.carried:
+    if meaning.action == "insert" and moment.kind == "rest" and not moment.carried and hands:
         log_odds -= 2.0
     if subjects and moment.kind in BLIND.get(meaning.action, ()):
         log_odds -= 1.5  # objects are recorded: their own motion would say it

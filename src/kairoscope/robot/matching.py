@@ -97,7 +97,11 @@ def _chain(moments: Sequence[Moment], query: Query, times_s: Floats) -> Chain:
     if any(meaning.side == "both" for meaning in meanings):
         candidates = with_pairs(candidates, times_s)
     subjects = sorted({m.subject for m in candidates if m.subject is not None})
-    fits = [[fit_of(meaning, moment, subjects) for moment in candidates] for meaning in meanings]
+    hands = any(m.gripper is not None for m in candidates)
+    fits = [
+        [fit_of(meaning, moment, subjects, hands=hands or not subjects) for moment in candidates]
+        for meaning in meanings
+    ]
     return Chain(candidates, meanings, fits, times_s)
 
 

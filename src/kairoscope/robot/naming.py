@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from kairoscope.core import UserError
 from kairoscope.events import Event, Events, Query, normalised
@@ -20,8 +20,23 @@ class SignalPlan:
     """Signals in order, with the offsets that generation adds."""
     signals: Mapping[str, str]
     """Event -> signal that its end sets. An event without one is not in it."""
+    arms: Mapping[str, str] = field(default_factory=dict)
+    """Signal -> the arm whose subtask it ends; empty: one arm does them all."""
     notes: tuple[str, ...] = ()
     """What was assumed, in words."""
+
+    @property
+    def specs(self) -> tuple[TaskSpec, ...]:
+        """One for each arm, in the order in which they are first named."""
+        if len(set(self.arms.values())) < 2:
+            return (self.spec,)
+        offsets = dict(zip(self.spec.signals, self.spec.offsets, strict=True))
+        found = []
+        for arm in dict.fromkeys(self.arms[signal] for signal in self.spec.signals):
+            own = tuple(s for s in self.spec.signals if self.arms[s] == arm)
+            ranges = tuple(offsets[signal] for signal in own)
+            found.append(TaskSpec(name=f"{self.spec.name}, {arm}", signals=own, offsets=ranges))
+        return tuple(found)
 
     def events_named(self, events: Events) -> Events:
         """Events under the names of signals -> under the names of the task's events."""
@@ -35,6 +50,7 @@ def signal_plan(
     *,
     signals: Sequence[str] = (),
     offsets: Sequence[tuple[int, int]] = (),
+    arms: Sequence[str] = (),
 ) -> SignalPlan | None:
     """The plan of a dataset for a task; None for formats that keep events under their own names.
 
@@ -44,6 +60,7 @@ def signal_plan(
         signals: one for each event, "" for none; empty: by what is known of the environment, in
             order, or by equal names; in an environment that nobody knows, the events' own names.
         offsets: one range for each signal; empty: those of the environment, else 0.
+        arms: which arm does each event; empty: one does them all. MimicGen has one.
 
     Raises UserError where the events cannot be the signals that the environment needs.
     """
@@ -70,7 +87,13 @@ def signal_plan(
         )
     name = known.name if known is not None else "task"
     spec = TaskSpec(name=name, signals=tuple(named.values()), offsets=ranges)
-    return SignalPlan(spec=spec, signals=named, notes=tuple(notes))
+    if len(set(arms)) > 1 and dataset.format == "mimicgen":
+        raise UserError(
+            f"{dataset.path}: MimicGen's files are of one arm; the task names "
+            f"{', '.join(dict.fromkeys(arms))}"
+        )
+    of_signals = {named[e]: arm for e, arm in zip(events, arms, strict=False) if e in named}
+    return SignalPlan(spec=spec, signals=named, arms=of_signals, notes=tuple(notes))
 
 
 def _by_environment(dataset: Dataset, events: Query, spec: TaskSpec) -> dict[str, str]:

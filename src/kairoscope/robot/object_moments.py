@@ -20,7 +20,7 @@ def object_moments(table: Table, holds: Sequence[Hold]) -> list[Moment]:
         until = len(table.times_s) if hold is None or hold.opening is None else hold.opening.end
         later = [b for b in bouts if b.name == bout.name and bout.end < b.start < until]
         goes_on = bool(later) and float(np.dot(bout.heading, later[0].heading)) > 0
-        how = "pushed" if hold is None else "carried"
+        how = "carried" if hold is not None else "pushed" if holds else "no hand is seen"
         begins = Moment(
             kind="contact",
             start_frame=bout.start,

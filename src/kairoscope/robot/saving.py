@@ -3,12 +3,14 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypedDict
 
 from kairoscope.events import Events
 from kairoscope.robot import isaaclab, mimicgen
 from kairoscope.robot.episode import Dataset
 from kairoscope.robot.naming import HDF5_FORMATS, SignalPlan
 from kairoscope.robot.writing import Maker
+from kairoscope.storage import canonical_json
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,6 +21,8 @@ class Found:
     """In order; each ends at the time of its last frame."""
     end_frames: tuple[int, ...]
     """Last frame of each event: the first on which it is done."""
+    confidences: tuple[float | None, ...] = ()
+    """Of each event, 0 to 1; None for one that is labelled. Empty: not known."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +36,12 @@ class Saved:
     problems: tuple[tuple[str, str], ...]
     """(episode, why its labels are as they were)."""
     notes: tuple[str, ...] = ()
+
+
+class _How(TypedDict):
+    in_place: bool
+    overwrite: bool
+    labelled_by: Maker
 
 
 def copy_name(dataset: Dataset) -> str | None:
@@ -50,6 +60,7 @@ def save_boundaries(
     in_place: bool = False,
     overwrite: bool = False,
     labelled_by: Maker = "kairoscope",
+    link_videos: bool = True,
 ) -> Saved:
     """Write boundaries where the tools of the dataset's format read them.
 
@@ -62,6 +73,7 @@ def save_boundaries(
         in_place: change the dataset itself, each file whole or not at all.
         overwrite: also replace labels that Kairoscope did not make.
         labelled_by: who made the boundaries.
+        link_videos: LeRobot's into a copy, as hard links where the disk can.
 
     Raises UserError where the format is not written, or nothing can be written at all; what is
     wrong with one episode is in what is returned.
@@ -77,7 +89,12 @@ def save_boundaries(
             overwrite=overwrite,
             in_place=in_place,
             fps=getattr(dataset, "given_fps", None),
+            link_videos=link_videos,
         )
+        if labelled_by == "kairoscope":
+            _write_confidences(
+                done.path, {name: found[name] for name in done.written if name in found}
+            )
         kept = [(name, "has labels that Kairoscope did not make: kept") for name in done.protected]
         offered = [problem for problem in done.problems if problem[0] in found]
         return Saved(
@@ -87,22 +104,36 @@ def save_boundaries(
             notes=done.notes,
         )
     ends = {name: _ends(one, plan) for name, one in found.items()}
-    write = mimicgen.write_signals if dataset.format == "mimicgen" else isaaclab.write_signals
-    report = write(
-        dataset.path,
-        out,
-        ends,
-        spec=plan.spec,
-        in_place=in_place,
-        overwrite=overwrite,
-        labelled_by=labelled_by,
-    )
+    how: _How = {"in_place": in_place, "overwrite": overwrite, "labelled_by": labelled_by}
+    if dataset.format == "mimicgen":
+        report = mimicgen.write_signals(dataset.path, out, ends, spec=plan.spec, **how)
+    else:
+        report = isaaclab.write_signals(dataset.path, out, ends, spec=plan.specs, **how)
     return Saved(
         path=dataset.path if out is None else out,
         num_written=len(report.written) + len(report.unchanged),
         problems=report.problems,
         notes=report.notes,
     )
+
+
+def _write_confidences(dataset: Path, found: Mapping[str, Found]) -> None:
+    """How sure each label of Kairoscope's is: LeRobot has no place for it, so beside the labels."""
+    from kairoscope.robot.lerobot.files import write_text  # loads pyarrow
+    from kairoscope.robot.lerobot.labels import CONFIDENCES
+
+    rows = (
+        {
+            "episode": name,
+            "subtask_names": [event.name for event in one.events],
+            "confidences": list(one.confidences),
+        }
+        for name, one in sorted(found.items())
+        if any(confidence is not None for confidence in one.confidences)
+    )
+    text = "".join(canonical_json(row) + "\n" for row in rows)
+    if text or (dataset / CONFIDENCES).exists():
+        write_text(dataset / CONFIDENCES, text)
 
 
 def _is_v1(dataset: Dataset) -> bool:

@@ -51,16 +51,16 @@ def source_files(root: Path) -> Iterator[Path]:
                 yield (Path(folder) / name).relative_to(root)
 
 
-def copy_file(source: Path, target: Path) -> None:
+def copy_file(source: Path, target: Path, *, link: bool = True) -> None:
     """Give a copy the same file: videos as hard links where the disk can, the rest copied.
 
-    What is not a video is never linked, because other tools rewrite such files in place. Raises
+    With `link` False, videos are copied, too. What is not a video is never linked, because other tools rewrite such files in place. Raises
     UserError where the disk is full or may not be written.
     """
     source = source.resolve()
     if _is_same(source, target):
         return
-    if source.suffix.lower() in VIDEO_SUFFIXES:
+    if link and source.suffix.lower() in VIDEO_SUFFIXES:
         with atomically(target) as temporary, contextlib.suppress(OSError):
             os.link(source, temporary)
             return

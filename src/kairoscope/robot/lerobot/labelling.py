@@ -23,7 +23,14 @@ from kairoscope.robot.lerobot.files import (
     write_text,
 )
 from kairoscope.robot.lerobot.info import INFO
-from kairoscope.robot.lerobot.labels import MARKS, MOST_ROWS, SUBTASKS, per_frame, whole_numbers
+from kairoscope.robot.lerobot.labels import (
+    CONFIDENCES,
+    MARKS,
+    MOST_ROWS,
+    SUBTASKS,
+    per_frame,
+    whole_numbers,
+)
 from kairoscope.robot.lerobot.listing import Fields, data_files
 from kairoscope.robot.lerobot.rows import DataFile, data_path, readable, values
 from kairoscope.robot.lerobot.sarm import write_proportions, write_v2, write_v3
@@ -54,7 +61,7 @@ class Labelling:
         self._target = target
         self._choices = {choice.index: choice for choice in choices}
         self._prefix = prefix
-        self._made = {MARKS, INFO}
+        self._made = {MARKS, INFO, CONFIDENCES}
         self._counts: dict[int, Counts] = {}
         self._texts = _texts(dataset)
         if copy is not None and _texts(copy)[: len(self._texts)] == self._texts:
@@ -87,11 +94,11 @@ class Labelling:
         """What has become of every episode."""
         return list(self._choices.values())
 
-    def copy_the_rest(self) -> None:
-        """Copy every file that `write` did not make, but info.json."""
+    def copy_the_rest(self, *, link_videos: bool = True) -> None:
+        """Copy, or link, every file that `write` did not make, but info.json."""
         for name in source_files(self._source):
             if name.as_posix() not in self._made:
-                copy_file(self._source / name, self._target / name)
+                copy_file(self._source / name, self._target / name, link=link_videos)
 
     def write_info(self) -> None:
         """info.json, with the feature `subtask_index` where frames have one. The last file."""

@@ -28,6 +28,8 @@ from kairoscope.robot.lerobot.rows import LANGUAGE, values
 from kairoscope.storage import read_json
 
 SUBTASKS = "meta/subtasks.parquet"
+CONFIDENCES = "meta/kairoscope_confidences.jsonl"
+"""One row an episode that Kairoscope labelled: how sure it is of each event. lerobot has no place for it."""
 MARKS = "meta/kairoscope.json"
 MOST_ROWS = 1_000_000
 """Of a table of texts: a larger index is damage, not a text."""

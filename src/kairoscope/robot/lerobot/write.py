@@ -57,6 +57,7 @@ def write_lerobot(
     overwrite: bool = False,
     in_place: bool = False,
     fps: float | None = None,
+    link_videos: bool = True,
 ) -> Written:
     """Write a copy of a dataset that has these labels, or label it in place.
 
@@ -69,6 +70,7 @@ def write_lerobot(
         overwrite: also replace labels that a person, or nobody known, made.
         in_place: change the dataset itself, each file whole or not at all.
         fps: as for `open_lerobot`.
+        link_videos: into a copy, as hard links where the disk can; False: a file of their own.
 
     An episode that cannot be read, or whose events cannot be its labels, is a problem in what is
     returned and ends nothing. Raises UserError where the dataset is of a version that is not
@@ -93,7 +95,7 @@ def write_lerobot(
     labelling = Labelling(dataset, copy, there, choices, prefix)
     labelling.write()
     if not in_place:
-        labelling.copy_the_rest()
+        labelling.copy_the_rest(link_videos=link_videos)
     labelling.write_info()
     _write_marks(there, labelling.choices, marks, is_done=True)
     return _summary(there, labelling.choices, boundaries, labelling.notes)
