@@ -13,7 +13,7 @@ from transformers import Qwen3VLConfig, Qwen3VLForConditionalGeneration
 from kairoscope.core import FramePolicy, Request, Sample
 from kairoscope.events import Event, Events, Query
 from kairoscope.models.chat import Encoded, Family, encode
-from kairoscope.models.checkpoint import Checkpoint, make_encoder, use_window_attention
+from kairoscope.models.checkpoint import Checkpoint, make_encoder, use_fast_attention
 from kairoscope.models.scratch import Size, new_network, train_tokenizer
 from kairoscope.recipes.subtask_times import TASK, prompt, render
 from kairoscope.video.sampling import QWEN25_GEOMETRY
@@ -149,7 +149,7 @@ def make_checkpoint(
     """A tiny checkpoint in memory; `windows=False` leaves transformers' own vision attention."""
     network = make_network(tokenizer, family, seed)
     if windows:
-        use_window_attention(network)
+        use_fast_attention(network)
     return Checkpoint(
         name=f"tiny {family}",
         network=network,

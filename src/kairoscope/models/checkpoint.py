@@ -21,7 +21,7 @@ from transformers import (
 from transformers.utils import logging as transformers_logging
 
 from kairoscope.core import FramePolicy, UserError
-from kairoscope.models import window_attention
+from kairoscope.models import packed_attention, window_attention
 from kairoscope.models.chat import VIDEO_PAD, Encoder
 from kairoscope.settings import changed
 from kairoscope.storage import read_json
@@ -95,7 +95,7 @@ def load_checkpoint(
         config = _load_config(source)
         network = _load_network(source, config.model_type, getattr(torch, dtype))
         tokenizer = _load_tokenizer(source, config)
-    use_window_attention(network)
+    use_fast_attention(network)
     network.to(device).eval()
     return Checkpoint(
         name=str(source),
@@ -186,9 +186,10 @@ def _load_tokenizer(source: Path, config: Any) -> Any:
     return tokenizer
 
 
-def use_window_attention(network: Any) -> None:
-    """Let the vision tower run its windows in batches."""
+def use_fast_attention(network: Any) -> None:
+    """Let the vision tower take all windows at once, and the language model packed samples."""
     network.model.visual.config._attn_implementation = window_attention.NAME
+    network.model.language_model.config._attn_implementation = packed_attention.NAME
 
 
 def make_encoder(network: Any, tokenizer: Any) -> Encoder:

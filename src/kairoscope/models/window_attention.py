@@ -1,15 +1,16 @@
-"""Attention inside the windows of a vision tower: a few batched calls instead of thousands.
+"""Attention inside the windows of a vision tower: one call, or a few, instead of thousands.
 
-`transformers` runs one small call for every window on its SDPA path. Windows of equal length are
-one batch here; results are the same to rounding. Registered under a name that contains `flash`,
-because that is how `transformers` decides to hand over all windows at once (`cu_seq_lens`).
+`transformers` runs one small call for every window on its SDPA path; results are the same to
+rounding. Registered under a name that contains `flash`, because that is how `transformers` decides
+to hand over all windows at once (`cu_seq_lens`).
 """
 
 from typing import Any
 
 import torch
-from torch.nn.functional import scaled_dot_product_attention
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
+
+from kairoscope.models.variable_length import attend_segments
 
 NAME = "kairoscope_flash_windows"
 
@@ -23,6 +24,7 @@ def window_attention(
     scaling: float,
     *,
     cu_seq_lens_q: torch.Tensor,
+    max_length_q: int | None = None,
     **_: Any,
 ) -> tuple[torch.Tensor, None]:
     """Full attention within each window.
@@ -35,36 +37,17 @@ def window_attention(
         attention_mask: unused; the windows are the mask.
         scaling: factor on the scores.
         cu_seq_lens_q: (num_windows + 1,) borders of the windows in tokens.
+        max_length_q: tokens of the longest window.
 
     Returns:
         (1, tokens, heads, head_dim) and None in place of weights.
     """
     del module, attention_mask
-    lengths = (cu_seq_lens_q[1:] - cu_seq_lens_q[:-1]).cpu()
-    starts = cu_seq_lens_q[:-1].cpu()
-    out = torch.empty_like(query)
-    for length in sorted(set(lengths.tolist())):
-        if length == 0:
-            continue
-        first = starts[lengths == length]
-        if len(first) * length == query.shape[2]:
-            out = _batched(query, key, value, int(length), scaling)
-            break
-        index = (first[:, None] + torch.arange(length)).flatten().to(query.device)
-        q, k, v = (x.index_select(2, index) for x in (query, key, value))
-        part = _batched(q, k, v, int(length), scaling)
-        out = out.index_copy(2, index, part)
-    return out.transpose(1, 2), None
-
-
-def _batched(
-    query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, length: int, scaling: float
-) -> torch.Tensor:
-    heads, tokens, head_dim = query.shape[1:]
-    shape = (heads, tokens // length, length, head_dim)
-    q, k, v = (x[0].reshape(shape).transpose(0, 1) for x in (query, key, value))
-    mixed = scaled_dot_product_attention(q, k, v, scale=scaling)
-    return mixed.transpose(0, 1).reshape(1, heads, tokens, head_dim)
+    longest = None if max_length_q is None else int(max_length_q)
+    out = attend_segments(
+        query, key, value, cu_seq_lens_q, scaling=scaling, causal=False, longest=longest
+    )
+    return out, None
 
 
 ALL_ATTENTION_FUNCTIONS.register(NAME, window_attention)

@@ -13,9 +13,10 @@ from kairoscope.core import FramePolicy, Sample, Task
 from kairoscope.data.tracks import HandTrack
 from kairoscope.events import normalised
 from kairoscope.models.chat import Encoded, Encoder, encode, text_ids
+from kairoscope.models.forward import Seen
 from kairoscope.train.dense import dense_labels
 from kairoscope.video.frames import stamped
-from kairoscope.video.sampling import TIME_TOLERANCE_S, sample_indices
+from kairoscope.video.sampling import TIME_TOLERANCE_S, band_height, sample_indices
 
 SPEEDS = (0.7, 1.45)
 """Range of the playback speed in augmentation."""
@@ -40,6 +41,9 @@ class Clip:
     times_s: tuple[float, ...]
     hand: HandTrack | None = None
     """What the hand does in every picture, where that is known."""
+    seen: Seen | None = None
+    """What the vision tower said of the stamped pictures, where that is kept: `pictures_THWC` then
+    has their size and nothing in it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +55,8 @@ class Example:
     """Tokens of the answer and of its end, the targets of the loss."""
     dense: tuple[tuple[int, int], ...]
     """(index of a vision token, token it should say) for the dense auxiliary loss."""
+    seen: Seen | None = None
+    """What the vision tower said of the clip, where that is kept; `encoded` has no pictures then."""
 
     @property
     def num_tokens(self) -> int:
@@ -60,6 +66,8 @@ class Example:
 
 def thinned(clip: Clip, policy: FramePolicy) -> Clip:
     """The frames that the policy itself takes of a clip that is kept more densely."""
+    if clip.seen is not None:
+        return clip
     indices = list(sample_indices(clip.times_s, policy))
     if len(indices) == len(clip.times_s):
         return clip
@@ -170,11 +178,23 @@ def _example(
     clip: Clip,
     policy: FramePolicy,
 ) -> Example:
-    pixels = stamped(clip.pictures_THWC, clip.times_s, policy, encoder.geometry)
+    if clip.seen is None:
+        pixels = stamped(clip.pictures_THWC, clip.times_s, policy, encoder.geometry)
+    else:
+        pixels = _blank(clip.pictures_THWC, policy, encoder)
     encoded = encode(encoder, task.prompt(query), pixels, clip.times_s, policy)
     answer = text_ids(encoder, task.render(query, gold) + "<|im_end|>")
     return Example(
         encoded=encoded,
         answer_ids=answer,
         dense=dense_labels(encoder, encoded, gold, clip),
+        seen=clip.seen,
     )
+
+
+def _blank(pictures_THWC: torch.Tensor, policy: FramePolicy, encoder: Encoder) -> torch.Tensor:
+    """Something of the size of the stamped pictures that takes no memory."""
+    num_frames, height, width, channels = pictures_THWC.shape
+    band = band_height(height, policy, encoder.geometry)
+    nothing = torch.zeros((), dtype=torch.uint8)
+    return nothing.expand(num_frames, height + band, width, channels)
