@@ -60,6 +60,7 @@ def faults(
     placed: Sequence[Placed | None],
     num_frames: int,
     plan: SignalPlan | None = None,
+    arms: Sequence[str] = (),
 ) -> tuple[Fault, ...]:
     """Everything that is wrong, what stops saving first.
 
@@ -68,6 +69,7 @@ def faults(
         placed: of each, where it is.
         num_frames: of the clip.
         plan: signals of an HDF5 file, whose generation is to start from the boundaries.
+        arms: which arm does each event; empty: one does them all. Two arms need no order.
     """
     there = [(place, one) for place, one in enumerate(placed) if one is not None]
     found = [] if there else [Fault(text="no event is placed", events=(), stops=True)]
@@ -78,23 +80,38 @@ def faults(
         elif one.end == 0:
             text = f"{query[place]!r} ends with the first frame, where nothing can have happened"
             found.append(Fault(text=text, events=(place,), stops=True))
-    for (before, first), (after, second) in pairwise(there):
-        pair = (before, after)
-        if second.end <= first.end:
-            text = (
-                f"{query[after]!r} ends at frame {second.end}, not after {query[before]!r} at "
-                f"{first.end}: events end in their order"
-            )
-            found.append(Fault(text=text, events=pair, stops=True))
-        elif second.start < first.end:
-            text = f"{query[after]!r} starts before {query[before]!r} ends"
-            found.append(Fault(text=text, events=pair, stops=False))
+    found += _disorder(query, there, arms or ("",) * len(query))
     for place in (place for place, one in enumerate(placed) if one is None):
         text = f"{query[place]!r} is not placed: kept as not in this clip"
         found.append(Fault(text=text, events=(place,), stops=False))
     if not any(fault.stops for fault in found):
         found += _not_legal(query, placed, num_frames, plan)
     return tuple(sorted(found, key=lambda fault: not fault.stops))
+
+
+def _disorder(
+    query: Sequence[str], there: Sequence[tuple[int, Placed]], arms: Sequence[str]
+) -> list[Fault]:
+    """Ends that are not in the order of the task, arm by arm, and events that overlap."""
+    found = []
+    for arm in dict.fromkeys(arms):
+        for (before, first), (after, second) in pairwise(o for o in there if arms[o[0]] == arm):
+            pair = (before, after)
+            if second.end <= first.end:
+                text = (
+                    f"{query[after]!r} ends at frame {second.end}, not after {query[before]!r} at "
+                    f"{first.end}: events end in their order"
+                )
+                found.append(Fault(text=text, events=pair, stops=True))
+            elif second.start < first.end:
+                text = f"{query[after]!r} starts before {query[before]!r} ends"
+                found.append(Fault(text=text, events=pair, stops=False))
+    in_time = sorted(there, key=lambda one: one[1].end)
+    for (before, first), (after, second) in pairwise(in_time):
+        if first.end == second.end and arms[before] != arms[after]:
+            text = f"{query[before]!r} and {query[after]!r} end at the same frame: labels keep an order"
+            found.append(Fault(text=text, events=(before, after), stops=True))
+    return found
 
 
 def _not_legal(
@@ -105,12 +122,13 @@ def _not_legal(
 ) -> list[Fault]:
     if plan is None:
         return []
-    own = [place for place, name in enumerate(query) if name in plan.signals]
-    ends = [one.end + 1 for place in own if (one := placed[place]) is not None]
-    if len(ends) < len(own):
-        return []
-    wrong = violations(ends, plan.spec, num_frames)
-    return [
-        Fault(text=f"generation cannot start from this: {text}", events=tuple(own), stops=False)
-        for text in wrong
-    ]
+    found = []
+    places = {plan.signals[name]: i for i, name in enumerate(query) if name in plan.signals}
+    for spec in plan.specs:
+        own = [places[signal] for signal in spec.signals]
+        ends = [one.end + 1 for place in own if (one := placed[place]) is not None]
+        if len(ends) == len(own):
+            for text in violations(ends, spec, num_frames):
+                words = f"generation cannot start from this: {text}"
+                found.append(Fault(text=words, events=tuple(own), stops=False))
+    return found

@@ -1,7 +1,7 @@
 """What model, signals and other demonstrations say about each boundary of a clip, and all of them
 together, as curves over its frames: computed again from what the run has kept."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,7 @@ from kairoscope.annotate.sources import evidence_of
 from kairoscope.data.corrections import labels_of
 from kairoscope.data.labels import LabelRow
 from kairoscope.events import Query
-from kairoscope.fusion import Mix, Pool, Trust, ends_in_turn, marginals, on_frames
+from kairoscope.fusion import Mix, Pool, Trust, ends_by_arm, marginals, on_frames
 from kairoscope.pool_fitting import default_pool
 from kairoscope.review.row_index import RowIndex
 from kairoscope.robot.columns import Floats
@@ -27,9 +27,15 @@ class CurveReader:
     """Reads the curves of the clips of a run."""
 
     def __init__(
-        self, run: Run, query: Query, signals: RowIndex, corrections: Mapping[str, LabelRow]
+        self,
+        run: Run,
+        query: Query,
+        arms: Sequence[str],
+        signals: RowIndex,
+        corrections: Mapping[str, LabelRow],
     ) -> None:
         self.query = query
+        self._boundaries = ends_by_arm(arms)
         self._signals = signals
         self._answers = RowIndex(run.file("answers"))
         self._corrections = corrections
@@ -64,7 +70,7 @@ class CurveReader:
                 if one.source != "label":  # what is known besides is what a person wants to see
                     told.setdefault(one.source, {})[f"end {place}"] = one.probabilities_T
                     curves.setdefault(f"end {place}", {})[one.source] = one.probabilities_T
-        boundaries = ends_in_turn(len(self.query))
+        boundaries = self._boundaries
         if told and len(times_s) > len(self.query):
             for boundary, fused_T in zip(
                 boundaries, marginals(times_s, boundaries, told, self._pool), strict=True

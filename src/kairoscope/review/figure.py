@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kairoscope.core import UserError
+from kairoscope.report.stacking import stacked
 from kairoscope.review.curves import FUSED
 from kairoscope.review.story import Span, Story, Trace
 from kairoscope.storage import storage_error
@@ -137,13 +138,16 @@ def _spans(axes: "Axes", story: Story) -> None:
     _plain(axes)
     axes.set_yticks([])
     axes.set_ylim(0, 1)
-    for place, span in enumerate(story.events):
-        if span is None:
-            continue
+    there = [(place, span) for place, span in enumerate(story.events) if span is not None]
+    rows = stacked([(span.start_s, span.end_s) for _, span in there])
+    tall = 1 / (max(rows, default=0) + 1)
+    for (place, span), row in zip(there, rows, strict=True):
+        middle = 1 - tall * (row + 0.5)
         width_s = span.end_s - span.start_s
-        axes.barh(0.5, width_s, 0.9, left=span.start_s, color=_colour(place), alpha=0.85)
-        middle_s = span.start_s + width_s / 2
-        axes.text(middle_s, 0.5, str(place + 1), ha="center", va="center", fontsize=8.5)
+        axes.barh(middle, width_s, 0.9 * tall, left=span.start_s, color=_colour(place), alpha=0.85)
+        axes.text(
+            span.start_s + width_s / 2, middle, str(place + 1), ha="center", va="center", fontsize=8
+        )
     axes.set_ylabel("events", fontsize=8, rotation=0, ha="right", va="center")
 
 

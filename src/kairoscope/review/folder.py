@@ -20,7 +20,6 @@ from kairoscope.data.corrections import (
     save_correction,
 )
 from kairoscope.data.labels import LabelRow
-from kairoscope.data.taskfiles import TaskFile
 from kairoscope.events import Query
 from kairoscope.report.annotation_page import DOUBTFUL
 from kairoscope.review.checking import Fault, Placed, faults
@@ -102,6 +101,7 @@ class ReviewFolder:
         self.config = run.config
         task = run.config["task"]
         self.query: Query = tuple(task["events"])
+        self.arms: tuple[str, ...] = tuple(task.get("arms") or ("",) * len(self.query))
         self.title = str(task["name"])
         self.cinema = Cinema()
         self._lock = RLock()
@@ -114,7 +114,7 @@ class ReviewFolder:
                 f"{path}: no clip has been annotated yet; run `kairoscope annotate` first"
             )
         self.corrections = read_corrections(path)
-        self._curves = CurveReader(run, self.query, self._signals, self.corrections)
+        self._curves = CurveReader(run, self.query, self.arms, self._signals, self.corrections)
 
     @property
     def is_dataset(self) -> bool:
@@ -133,15 +133,13 @@ class ReviewFolder:
         if not self.is_dataset:
             return None
         task = self.config["task"]
-        known = TaskFile(
-            name=self.title,
-            events=self.query,
-            signals=tuple(task.get("signals") or ()),
-            offsets=tuple((low, high) for low, high in task.get("offsets") or ()),
-        )
         try:
             return signal_plan(
-                self.dataset, self.query, signals=known.signals, offsets=known.offsets
+                self.dataset,
+                self.query,
+                signals=tuple(task.get("signals") or ()),
+                offsets=tuple((low, high) for low, high in task.get("offsets") or ()),
+                arms=tuple(task.get("arms") or ()),
             )
         except UserError:
             return None
@@ -214,7 +212,7 @@ class ReviewFolder:
 
     def faults(self, seen: Seen, placed: Sequence[Placed | None]) -> tuple[Fault, ...]:
         """What is wrong with boundaries; see `checking.faults`."""
-        return faults(self.query, placed, len(seen.times_s), self.plan)
+        return faults(self.query, placed, len(seen.times_s), self.plan, self.arms)
 
     def save(self, seen: Seen, placed: Sequence[Placed | None]) -> tuple[Fault, ...]:
         """Keep boundaries as labels by hand, unless something stops that; returns what is wrong.
@@ -242,6 +240,7 @@ class ReviewFolder:
 
     def _label(self, seen: Seen, placed: Sequence[Placed | None]) -> dict[str, Any]:
         times_s, clip = seen.times_s, str(seen.row["clip"])
+        there = [(place, one) for place, one in enumerate(placed) if one is not None]
         video = seen.row.get("video")
         return {
             "clip": clip,
@@ -251,12 +250,11 @@ class ReviewFolder:
             "duration_s": round(float(times_s[-1]) + frame_step_s(times_s), 4),
             "events": [
                 {
-                    "name": name,
+                    "name": self.query[place],
                     "start_s": round(float(times_s[one.start]), 4),
                     "end_s": round(float(times_s[one.end]), 4),
                 }
-                for name, one in zip(self.query, placed, strict=True)
-                if one is not None
+                for place, one in sorted(there, key=lambda found: found[1].end)
             ],
         }
 

@@ -17,6 +17,7 @@ def list_payload(folder: ReviewFolder) -> dict[str, Any]:
         "title": printable(folder.title),
         "folder": printable(str(folder.path)),
         "events": [printable(name) for name in folder.query],
+        "arms": list(folder.arms),
         "clips": [
             {**clip.plain(), "clip": printable(clip.clip), "saved": clip.clip in folder.corrections}
             for clip in folder.clips

@@ -180,7 +180,7 @@ def _placed(
     dataset: Dataset, name: str, task: TaskFile, grippers: Sequence[Gripper]
 ) -> tuple[tuple[Span | None, ...], Curves]:
     query = task.events
-    plan = signal_plan(dataset, query, signals=task.signals, offsets=task.offsets)
+    plan = signal_plan(dataset, query, signals=task.signals, offsets=task.offsets, arms=task.arms)
     row = episode_row(dataset, name, query, plan, grippers)
     if row["problem"] is not None:
         raise UnreadableEpisode(str(row["problem"]))
@@ -190,23 +190,23 @@ def _placed(
         f"end {place}": {one.source: one.probabilities_T for one in own if one.source != "label"}
         for place, own in enumerate(said, 1)
     }
+    arms = task.arms or ("",) * len(query)
+    done_s = dict.fromkeys(arms, 0.0)
     events: list[Span | None] = []
-    start_s = 0.0
-    for boundary in combine(query, times_s, said, default_pool()):
-        if boundary.end_s is None:
+    for arm, found in zip(arms, combine(query, times_s, said, default_pool(), arms), strict=True):
+        if found.end_s is None:
             events.append(None)
             continue
-        events.append(
-            Span(
-                name=boundary.event,
-                start_s=start_s,
-                end_s=boundary.end_s,
-                confidence=boundary.confidence,
-                interval_s=boundary.interval_s,
-                by=str(boundary.source),
-            )
+        span = Span(
+            name=found.event,
+            start_s=done_s[arm],
+            end_s=found.end_s,
+            confidence=found.confidence,
+            interval_s=found.interval_s,
+            by=str(found.source),
         )
-        start_s = boundary.end_s
+        events.append(span)
+        done_s[arm] = span.end_s
     return tuple(events), curves
 
 

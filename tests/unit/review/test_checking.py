@@ -82,3 +82,16 @@ def test_what_generation_cannot_start_from_is_said() -> None:
 def test_what_the_page_may_send(items: object) -> None:
     with pytest.raises(UserError, match="allowed"):
         placed_from_json(items, 3, T)
+
+
+def test_two_arms_need_no_order_between_them() -> None:
+    crossed = placed((0, 20), (0, 10), (10, 15))
+    assert any(fault.stops for fault in faults(NAMES, crossed, T))
+    assert faults(NAMES, crossed, T, arms=("left", "right", "right")) == ()
+    (late,) = faults(NAMES, placed((0, 20), (0, 15), (15, 10)), T, arms=("left", "right", "right"))[
+        :1
+    ]
+    assert late.stops
+    (tie,) = faults(NAMES, placed((0, 15), (0, 10), (10, 15)), T, arms=("left", "right", "right"))
+    assert tie.stops
+    assert tie.events == (0, 2)

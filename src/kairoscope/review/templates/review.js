@@ -149,13 +149,13 @@ function nearest(sorted, value) {
 // --- state ------------------------------------------------------------------------------------
 
 const drafts = new Map(); // place in the list -> {events, past, future, joined}
-let all = { clips: [], events: [] };
+let all = { clips: [], events: [], arms: [] };
 let at = -1;
 let clip = null;
 let draft = null;
 let screen = null;
 let selected = 0;
-let onScreen = 0;
+let onScreen = null; // the frame that is seen; null: none of this clip yet
 let rows = [];
 let faults = [];
 let checking = 0;
@@ -179,6 +179,7 @@ const open = safely(async (place, camera) => {
   if (!drafts.has(place)) drafts.set(place, fresh(base()));
   draft = drafts.get(place);
   if (screen) screen.close();
+  onScreen = null;
   screen = pictures();
   $("work").hidden = false;
   if (keep === null) selected = mostDoubtful();
@@ -193,9 +194,16 @@ const open = safely(async (place, camera) => {
 });
 
 function fresh(events) {
-  const pairs = events.map((event, i) => [events[i - 1], event]).slice(1).filter(([a, b]) => a && b);
+  const pairs = events.map((event, i) => [events[beside(events, i, -1)], event]).filter(([a, b]) => a && b);
   const joined = pairs.length > 0 && pairs.every(([a, b]) => a.end === b.start);
   return { events: copy(events), base: copy(events), past: [], future: [], joined };
+}
+
+// The place of the event of the same arm that comes next, or before.
+function beside(events, place, step) {
+  let next = place + step;
+  while (next >= 0 && next < events.length && !(events[next] && all.arms[next] === all.arms[place])) next += step;
+  return next;
 }
 
 function mostDoubtful() {
@@ -247,14 +255,13 @@ function set(place, edge, frame) {
   event[edge] = frame;
   if (!draft.joined) return;
   const [step, other] = edge === "end" ? [1, "start"] : [-1, "end"];
-  let next = place + step;
-  while (next >= 0 && next < events.length && !events[next]) next += step;
+  const next = beside(events, place, step);
   if (events[next] && events[next][other] === old) events[next][other] = frame;
 }
 
 function startFor(place) {
-  for (let i = place - 1; i >= 0; i -= 1) if (draft.events[i]) return draft.events[i].end;
-  return 0;
+  const before = draft.events[beside(draft.events, place, -1)];
+  return before ? before.end : 0;
 }
 
 function turnBack(from, to) {
@@ -330,7 +337,7 @@ function drawTimeline() {
     const label = make("button", "label");
     label.type = "button";
     const text = make("span", "text");
-    text.append(make("span", `chip c${place % 8}`, String(place + 1)), name);
+    text.append(make("span", `chip c${place % 8}`, String(place + 1)), all.arms[place] ? `${all.arms[place]}: ` : "", name);
     const small = make("small");
     label.append(text, small);
     label.title = name;
@@ -369,7 +376,7 @@ function curves(place) {
     const main = own.fused || own.model || own.signals || own.prior;
     for (const [source, values] of Object.entries(own)) {
       const path = trace(values);
-      if (values === main) svg.append(drawn("path", { d: `M0 1${path}L100 1Z`, class: `curve main f${place % 8}` }));
+      if (values === main) svg.append(drawn("path", { d: `M0 1${path}L100 1Z`, class: `curve main f${place % 8} ${edge === "start" ? "faint" : ""}` }));
       if (source !== "fused" && Object.keys(own).length > 1) svg.append(drawn("path", { d: `M0 1${path}`, class: `curve ${source} ${edge === "start" ? "of-start" : ""}` }));
     }
   }
@@ -468,8 +475,9 @@ function lay(node, event) {
 
 function drawNow() {
   if (!clip || lastFrame() < 0) { $("frame-number").textContent = "–"; $("frame-time").textContent = ""; return; }
-  $("frame-number").textContent = `frame ${onScreen}`;
-  $("frame-time").textContent = `of ${lastFrame()} · ${clip.times_s[onScreen].toFixed(3)} s`;
+  const frame = onScreen ?? screen.target;
+  $("frame-number").textContent = `frame ${frame}`;
+  $("frame-time").textContent = `of ${lastFrame()} · ${clip.times_s[frame].toFixed(3)} s`;
   $("frame-number").parentElement.classList.toggle("late", onScreen !== screen.target);
   for (const row of rows) row.now.style.left = `${percent(screen.target)}%`;
   $("play").textContent = screen.playing ? "Pause" : "Play";
