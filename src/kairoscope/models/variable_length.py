@@ -49,7 +49,9 @@ def attend_segments(
     if kernel is not None:
         most = int((borders[1:] - borders[:-1]).max()) if longest is None else longest
         q, k, v = (x[0].transpose(0, 1) for x in (query_1HLD, key_1GLD, value_1GLD))
-        return kernel(q, k, v, borders.to(q.device, torch.int32), most, scaling, causal)[None]
+        return kernel(q, k, v, borders.to(q.device, torch.int32), most, scaling, causal=causal)[
+            None
+        ]
     return _by_length(query_1HLD, key_1GLD, value_1GLD, borders, scaling, causal)
 
 
@@ -60,7 +62,7 @@ def _fits_kernel(query: torch.Tensor) -> bool:
 
 @lru_cache(maxsize=1)
 def gpu_kernel() -> Kernel | None:
-    """(query_LHD, key, value, borders, longest, scaling, causal) -> (L, H, D), or None."""
+    """(query_LHD, key, value, borders, longest, scaling, causal=) -> (L, H, D), or None."""
     return _flash_attn() or _torch_kernel()
 
 
@@ -71,8 +73,8 @@ def _flash_attn() -> Kernel | None:
         return None
 
     def kernel(
-        q: Any, k: Any, v: Any, borders: Any, most: int, scaling: float, causal: bool
-    ) -> Any:  # noqa: FBT001
+        q: Any, k: Any, v: Any, borders: Any, most: int, scaling: float, *, causal: bool
+    ) -> Any:
         return flash_attn_varlen_func(
             q, k, v, borders, borders, most, most, softmax_scale=scaling, causal=causal
         )
@@ -89,8 +91,8 @@ def _torch_kernel() -> Kernel | None:
     known = inspect.signature(varlen_attn).parameters
 
     def kernel(
-        q: Any, k: Any, v: Any, borders: Any, most: int, scaling: float, causal: bool
-    ) -> Any:  # noqa: FBT001
+        q: Any, k: Any, v: Any, borders: Any, most: int, scaling: float, *, causal: bool
+    ) -> Any:
         options: dict[str, Any] = {}
         if "scale" in known:
             options["scale"] = scaling

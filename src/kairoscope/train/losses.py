@@ -41,7 +41,8 @@ def head_loss_sum(
         return answer_loss_sum(head(hidden), targets)
 
     total = hidden_ND.new_zeros((), dtype=torch.float32)
-    pieces = zip(hidden_ND.split(rows_at_once), targets_N.split(rows_at_once), strict=True)
-    for hidden, targets in pieces:
+    for first in range(0, len(targets_N), rows_at_once):
+        rows = slice(first, first + rows_at_once)
+        hidden, targets = hidden_ND[rows], targets_N[rows]
         total = total + checkpoint(part, hidden, targets, use_reentrant=False)
     return total

@@ -16,7 +16,8 @@ def quicken(network: Any) -> None:
     embed.forward = MethodType(_patches_by_product, embed)
     for module in network.modules():
         if isinstance(module, LoraLayer):
-            module.forward = MethodType(_adapted, module)  # type: ignore[method-assign]
+            changed: Any = module
+            changed.forward = MethodType(_adapted, module)
 
 
 def compile_layers(network: Any) -> None:

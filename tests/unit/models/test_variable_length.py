@@ -41,8 +41,9 @@ def test_segments_are_what_a_block_diagonal_mask_gives(
     *, lengths: list[int], groups: int, causal: bool, seed: int
 ) -> None:
     inputs, borders = tensors(lengths, groups, seed)
-    ours = attend_segments(*inputs, borders, scaling=0.4, causal=causal)
-    reference = masked(*inputs, borders, causal=causal)
+    q, k, v = inputs
+    ours = attend_segments(q, k, v, borders, scaling=0.4, causal=causal)
+    reference = masked(q, k, v, borders, causal=causal)
     torch.testing.assert_close(ours, reference)
     weight = torch.randn(reference.shape, generator=torch.Generator().manual_seed(1)).double()
     mine = torch.autograd.grad((ours * weight).sum(), inputs)
@@ -54,21 +55,21 @@ def test_segments_are_what_a_block_diagonal_mask_gives(
 def test_without_borders_masks_and_groups_are_those_of_transformers() -> None:
     from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
-    inputs, _ = tensors([7], 2, 0)
-    module = torch.nn.Identity()
+    (q, k, v), _ = tensors([7], 2, 0)
+    module: Any = torch.nn.Identity()
     module.num_key_value_groups = 2
     mask = torch.rand((1, 1, 7, 7), generator=torch.Generator().manual_seed(0)) > 0.3
     mask |= torch.eye(7, dtype=torch.bool)
     for given_mask in (mask, None):
-        ours, _ = packed_attention(module, *inputs, given_mask, scaling=0.4)
-        theirs, _ = sdpa_attention_forward(module, *inputs, given_mask, scaling=0.4)
+        ours, _ = packed_attention(module, q, k, v, given_mask, scaling=0.4)
+        theirs, _ = sdpa_attention_forward(module, q, k, v, given_mask, scaling=0.4)
         assert torch.equal(ours, theirs)
 
 
 def test_dropout_is_not_left_out_in_silence() -> None:
-    inputs, borders = tensors([3, 4], 4, 0)
+    (q, k, v), borders = tensors([3, 4], 4, 0)
     with pytest.raises(ValueError, match="dropout"):
-        packed_attention(torch.nn.Identity(), *inputs, None, dropout=0.1, cu_seq_lens_q=borders)
+        packed_attention(torch.nn.Identity(), q, k, v, None, dropout=0.1, cu_seq_lens_q=borders)
 
 
 @pytest.mark.gpu
@@ -77,9 +78,11 @@ def test_dropout_is_not_left_out_in_silence() -> None:
 def test_the_gpu_kernel_gives_the_same(*, causal: bool) -> None:
     lengths = [5, 64, 1, 130]
     inputs, borders = tensors(lengths, 2, 0, torch.float32)
-    reference = masked(*inputs, borders, causal=causal)
+    q, k, v = inputs
+    reference = masked(q, k, v, borders, causal=causal)
     half = [x.detach().cuda().bfloat16().requires_grad_() for x in inputs]
-    ours = attend_segments(*half, borders.cuda(), scaling=0.4, causal=causal, longest=130)
+    q, k, v = half
+    ours = attend_segments(q, k, v, borders.cuda(), scaling=0.4, causal=causal, longest=130)
     assert (ours.float().cpu() - reference).abs().max() < 0.03
     reference.sum().backward()  # type: ignore[no-untyped-call]
     ours.sum().backward()  # type: ignore[no-untyped-call]

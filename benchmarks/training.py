@@ -1,0 +1,319 @@
+"""Fine-tuning on a CPU beside `transformers`' Trainer, and what the cache on disk saves."""
+
+import itertools
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmarks.clips import Clip, clips_for, model_name, smoke_model
+from benchmarks.harness import Facts, Job, Runs, Way, interleaved
+from benchmarks.results import (
+    WORK,
+    Goal,
+    Result,
+    Table,
+    announce,
+    arguments,
+    missing_notes,
+    number,
+    span,
+    write,
+)
+
+EPOCHS = 3
+BATCH, MICRO = 8, 4
+LORA_RANK = 16
+WAYS: tuple[tuple[str, str, str, dict[str, Any]], ...] = (
+    ("trainer", "Trainer, adapters", "trainer_epochs", {}),
+    ("ours", "ours, adapters", "our_epochs", {}),
+    ("packed", "ours, adapters, packed", "our_epochs", {"packing": True}),
+    ("cached", "ours, adapters, features cached", "our_epochs", {"cache": True}),
+    (
+        "cached_packed",
+        "ours, adapters, features cached, packed",
+        "our_epochs",
+        {"cache": True, "packing": True},
+    ),
+    ("trainer_full", "Trainer, all weights", "trainer_epochs", {"lora": False}),
+    ("full", "ours, all weights", "our_epochs", {"lora": False}),
+    (
+        "full_decoding",
+        "ours, all weights, nothing kept in memory",
+        "our_epochs",
+        {"lora": False, "clips_gib": 0.0},
+    ),
+    (
+        "full_cached",
+        "ours, all weights, nothing in memory, pictures on disk",
+        "our_epochs",
+        {"lora": False, "clips_gib": 0.0, "cache": True},
+    ),
+)
+"""(key, title, function, what differs)."""
+
+
+def samples_for(clips: Sequence[Sequence[Any]]) -> list[Any]:
+    """Labelled samples: the clips' events, one after the other in equal parts."""
+    from kairoscope.core import Sample
+    from kairoscope.events import Event
+    from kairoscope.video.clip import probe
+
+    samples = []
+    for index, (path, names) in enumerate(clips):
+        length_s = probe(path).duration_s
+        step_s = length_s / (len(names) + 1)
+        gold = tuple(Event(name, i * step_s, (i + 1) * step_s) for i, name in enumerate(names))
+        samples.append(
+            Sample(
+                id=f"clip-{index}",
+                video=Path(path),
+                query=tuple(names),
+                gold=gold,
+                group=f"group-{index}",
+                scenario="benchmark",
+                duration_s=length_s,
+            )
+        )
+    return samples
+
+
+def our_epochs(model: str, clips: list[list[Any]], epochs: int, **changes: Any) -> Job:
+    """`kairoscope sft`'s own loop, from the first look at the clips to the last step."""
+    import torch
+
+    from kairoscope.config import LoraConfig, SFTConfig
+    from kairoscope.models.load import load_weights
+    from kairoscope.recipes.subtask_times import RECIPE, TASK
+    from kairoscope.train.sft import sft
+
+    torch.set_num_threads(1)
+    samples = samples_for(clips)
+    adapters = changes.pop("lora", True)
+    config = SFTConfig(
+        epochs=epochs,
+        batch_size=BATCH,
+        micro_batch_size=MICRO,
+        warmup_steps=0,
+        lora=LoraConfig(rank=LORA_RANK) if adapters else None,
+        pack_tokens=2048,
+        eval_every=10**6,
+        save_every=10**6,
+        **changes,
+    )
+
+    def job() -> Facts:
+        checkpoint = load_weights(model, device="cpu", training=True)
+        rows: list[tuple[float, dict[str, Any]]] = []
+        with tempfile.TemporaryDirectory(dir=WORK) as out:
+            started = time.perf_counter()
+            sft(
+                checkpoint,
+                TASK,
+                samples,
+                [],
+                policy=checkpoint.policy or RECIPE.frames,
+                config=config,
+                out=Path(out),
+                log=lambda row: rows.append((time.perf_counter() - started, row)),
+            )
+        steps = [(ended, row) for ended, row in rows if row["kind"] == "step"]
+        return epochs_of([ended for ended, _ in steps], len(samples), epochs) | {
+            "loss": steps[0][1]["loss"]
+        }
+
+    return job
+
+
+def trainer_epochs(model: str, clips: list[list[Any]], epochs: int, *, lora: bool = True) -> Job:
+    """transformers' Trainer; a collator decodes the clips of a batch, as video collators do."""
+    import torch
+
+    from benchmarks.hf_trainer import Clock, VideoCollator, trainer_for, with_adapters
+    from kairoscope.models.load import load_weights
+    from kairoscope.recipes.subtask_times import RECIPE, TASK
+    from kairoscope.train.clips import ClipStore
+    from kairoscope.train.examples import plain_example
+    from kairoscope.train.trainable import LORA_TARGETS
+
+    torch.set_num_threads(1)
+    samples = samples_for(clips)
+
+    def job() -> Facts:
+        checkpoint = load_weights(model, device="cpu", training=True)
+        network, encoder = checkpoint.network, checkpoint.encoder
+        for part in (network.model.visual, network.model.language_model):
+            part.config._attn_implementation = "sdpa"
+        policy = checkpoint.policy or RECIPE.frames
+        store = ClipStore(policy, encoder.geometry, dense=False, limit_bytes=0)
+        collate = VideoCollator(network, encoder.geometry, encoder.geometry.temporal / policy.fps)
+
+        def decoded(batch: Sequence[Any]) -> dict[str, torch.Tensor]:
+            return collate(
+                [plain_example(encoder, TASK, s, store.decode(s), policy) for s in batch]
+            )
+
+        clock = Clock()
+        trained = (
+            with_adapters(network, LORA_RANK, 2 * LORA_RANK, LORA_TARGETS) if lora else network
+        )
+        with tempfile.TemporaryDirectory(dir=WORK) as out:
+            trainer = trainer_for(
+                trained,
+                samples,
+                decoded,
+                out=Path(out),
+                steps=epochs * len(samples) // BATCH,
+                batch_size=BATCH,
+                micro=MICRO,
+                learning_rate=2e-5,
+                bfloat16=False,
+                checkpointing=False,
+                workers=0,
+                callbacks=[clock],
+            )
+            started = time.perf_counter()
+            trainer.train()
+        ends = [ended - started for ended in clock.ends_s]
+        return epochs_of(ends, len(samples), epochs)
+
+    return job
+
+
+def epochs_of(ends_s: Sequence[float], num_samples: int, epochs: int) -> dict[str, Any]:
+    """Seconds of the first and of a later epoch, from when steps ended, and samples a second."""
+    each = num_samples // BATCH
+    assert len(ends_s) == each * epochs
+    borders = [0.0, *(ends_s[each * (i + 1) - 1] for i in range(epochs))]
+    lengths = [b - a for a, b in itertools.pairwise(borders)]
+    later_s = sum(lengths[1:]) / max(1, epochs - 1)
+    return {
+        "first_epoch_s": lengths[0],
+        "later_epoch_s": later_s,
+        "samples_per_s": num_samples * epochs / borders[-1],
+        "later_samples_per_s": num_samples / later_s,
+    }
+
+
+def mixed(clips: Sequence[Clip], folder: Path, *, smoke: bool) -> list[Clip]:
+    """The clips cut to lengths from 2 s to 10 s."""
+    from kairoscope.video.cutting import cut_clip
+
+    folder.mkdir(parents=True, exist_ok=True)
+    made = []
+    for index, clip in enumerate(clips):
+        length_s = 0.5 + index * 5 % 7 / 5 if smoke else 2 + index * 5 % 17 / 2
+        target = folder / f"{index:04d}.mp4"
+        if not target.exists():
+            cut_clip(Path(clip.path), 0.0, length_s, target)
+        made.append(Clip(str(target), clip.events))
+    return made
+
+
+def measured(model: str, clips: list[Clip], rounds: int, *, fresh: bool) -> Runs:
+    """All ways in turns."""
+    ways = [
+        Way(
+            key=key,
+            title=title,
+            function=f"benchmarks.training:{function}",
+            arguments={
+                "model": model,
+                "clips": [[clip.path, list(clip.events)] for clip in clips],
+                "epochs": EPOCHS,
+                **changes,
+            },
+            units=len(clips) * EPOCHS,
+        )
+        for key, title, function, changes in WAYS
+    ]
+    return interleaved(ways, rounds, announce, fresh=fresh)
+
+
+FIGURES = (
+    ("first_epoch_s", "s, first epoch"),
+    ("later_epoch_s", "s, later epoch"),
+    ("samples_per_s", "samples/s"),
+    ("peak_mib", "peak MiB"),
+)
+
+
+def result(runs: Runs, model: str, num_clips: int) -> Result:
+    """Tables and goals."""
+    rows = []
+    for way in runs.ways:
+        if way.key in runs.unavailable:
+            continue
+        reference = "trainer_full" if way.key.startswith(("full", "trainer_full")) else "trainer"
+        ratios = [
+            span(runs.ratio(way.key, reference, figure))
+            for figure in ("samples_per_s", "later_samples_per_s")
+        ]
+        figures = [number(runs.spread(way.key, figure).median) for figure, _ in FIGURES]
+        rows.append((way.title, *figures, *ratios))
+    columns = ("way", *(name for _, name in FIGURES), "samples/s over Trainer", "later epochs")
+    goals = [
+        _goal(runs, text, least, above, below, figure)
+        for text, least, above, below, figure in (
+            ("adapters", 1.5, "ours", "trainer", "samples_per_s"),
+            ("all weights", 1.5, "full", "trainer_full", "samples_per_s"),
+            ("features cached, later epochs", 3.0, "cached", "trainer", "later_samples_per_s"),
+        )
+    ]
+    goals.append(
+        Goal(
+            text="packed over padded, mixed lengths: samples/s",
+            limit=1.0,
+            value=_median(runs, "packed", "ours", "samples_per_s"),
+            at_least=True,
+        )
+    )
+    return Result(
+        name="training",
+        title="Fine-tuning on one core, beside transformers' Trainer",
+        what=(
+            f"{num_clips} clips of 2 s to 10 s, {EPOCHS} epochs, steps of {BATCH} samples in "
+            f"micro-batches of {MICRO}, float32, one thread, model `{model}`; the vision tower is "
+            "frozen with adapters. The Trainer's collator decodes the clips of a batch with our "
+            "decoder and pads them; its attention is SDPA. Ours looks at every clip before the "
+            "first step, which is part of the first epoch, as filling the cache is, and keeps "
+            "pictures in memory unless it says otherwise."
+        ),
+        tables=(Table(title="Epochs", columns=columns, rows=tuple(rows)),),
+        goals=tuple(goals),
+        notes=missing_notes(runs),
+        data=runs.to_json(),
+        packages=("peft", "accelerate"),
+    )
+
+
+def _median(runs: Runs, above: str, below: str, figure: str) -> float | None:
+    ratio = runs.ratio(above, below, figure)
+    return ratio.median if ratio else None
+
+
+def _goal(runs: Runs, text: str, least: float, above: str, below: str, figure: str) -> Goal:
+    return Goal(
+        text=f"samples/s over Trainer, {text}",
+        limit=least,
+        value=_median(runs, above, below, figure),
+        at_least=True,
+    )
+
+
+def main(argv: list[str]) -> None:
+    """Measure and write."""
+    model: dict[str, Any] = {"help": "as kairoscope's --model (default: builtin)"}
+    options = arguments("training", __doc__, argv, default_rounds=3, model=model)
+    spec = options.model or (smoke_model() if options.smoke else "builtin")
+    number_of = 8 if options.smoke else 24
+    clips = clips_for(number_of, 256, smoke=options.smoke)
+    clips = mixed(clips, WORK / ("smoke-mixed" if options.smoke else "mixed"), smoke=options.smoke)
+    runs = measured(spec, clips, options.rounds, fresh=not options.smoke)
+    write(result(runs, model_name(spec), len(clips)), options)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
