@@ -12,14 +12,29 @@ from kairoscope.train.examples import Clip, plain_example, thinned
 
 def check_config(config: SFTConfig) -> None:
     """Raise UserError for settings that no run can follow."""
-    counts = ("batch_size", "micro_batch_size", "eval_every", "save_every", "keep_checkpoints")
+    counts = (
+        "batch_size",
+        "micro_batch_size",
+        "pack_tokens",
+        "eval_every",
+        "save_every",
+        "keep_checkpoints",
+    )
     rules = [(name, getattr(config, name) >= 1, "1 or more") for name in counts]
     rules += [
         ("epochs", 0 < config.epochs < math.inf, "above 0"),
         ("max_steps", config.max_steps is None or config.max_steps >= 1, "none, 1 or more"),
         ("learning_rate", 0 < config.learning_rate < math.inf, "above 0"),
         ("min_learning_rate_ratio", 0 <= config.min_learning_rate_ratio <= 1, "0 to 1"),
+        ("vision_learning_rate", _rate(config.vision_learning_rate), "none, above 0"),
+        ("projector_learning_rate", _rate(config.projector_learning_rate), "none, above 0"),
+        ("decay_share", 0 <= config.decay_share <= 1, "0 to 1"),
         ("warmup_steps", (config.warmup_steps or 0) >= 0, "none, 0 or more"),
+        ("warmup_share", 0 <= (config.warmup_share or 0) <= 1, "none, 0 to 1"),
+        ("ema_decay", 0 <= config.ema_decay < 1, "0 to below 1"),
+        ("ema_every", config.ema_every >= 1, "1 or more"),
+        ("patience", config.patience is None or config.patience >= 1, "none, 1 or more"),
+        ("min_improvement", 0 <= config.min_improvement < math.inf, "0 or more"),
         ("weight_decay", 0 <= config.weight_decay < math.inf, "0 or more"),
         ("betas", all(0 <= beta < 1 for beta in config.betas), "two numbers from 0 to below 1"),
         ("epsilon", 0 < config.epsilon < math.inf, "above 0"),
@@ -39,6 +54,10 @@ def check_config(config: SFTConfig) -> None:
             table, _, leaf = name.rpartition(".")
             value = getattr(getattr(config, table) if table else config, leaf)
             raise UserError(f"{name} is {value}; allowed: {allowed}")
+
+
+def _rate(value: float | None) -> bool:
+    return value is None or 0 < value < math.inf
 
 
 def why_unfit(

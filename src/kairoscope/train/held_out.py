@@ -10,6 +10,7 @@ import torch
 from kairoscope.core import Failed, FramePolicy, Request, Sample, Sampling, Task, Unparsed
 from kairoscope.models.checkpoint import Checkpoint
 from kairoscope.models.in_process import InProcessModel
+from kairoscope.train.group import ALONE, Group
 
 
 def held_out_score(
@@ -19,6 +20,7 @@ def held_out_score(
     policy: FramePolicy,
     *,
     batch_size: int = 4,
+    group: Group = ALONE,
 ) -> dict[str, float]:
     """Mean of every metric of the task over the samples, decoded as in evaluation.
 
@@ -28,6 +30,7 @@ def held_out_score(
         samples: with gold answers. A clip that does not decode scores worst, as everywhere.
         policy: frames that the model sees.
         batch_size: clips that share a forward pass; changes no answer.
+        group: processes among which the samples are shared out. A collective call.
     """
     network = checkpoint.network
     by_id = {sample.id: sample for sample in samples}
@@ -39,9 +42,9 @@ def held_out_score(
             policy=policy,
             template=partial(task.template, sample.query),
         )
-        for sample in samples
+        for sample in group.share(samples)
     ]
-    scores: dict[str, list[float]] = {key: [] for key in task.metrics}
+    scores: list[dict[str, float]] = []
     network.eval()
     with torch.inference_mode():
         model = InProcessModel(checkpoint, batch_size=batch_size)
@@ -51,7 +54,7 @@ def held_out_score(
                 values = task.score(Unparsed(answer.reason), sample)
             else:
                 values = task.score(task.parse(sample.query, answer[0].text), sample)
-            for key, value in values.items():
-                scores[key].append(value)
+            scores.append(values)
     network.train()
-    return {key: fmean(values) for key, values in scores.items() if values}
+    everyones = [values for part in group.gathered(scores) for values in part]
+    return {key: fmean(values[key] for values in everyones) for key in task.metrics if everyones}

@@ -2,15 +2,18 @@
 
 import math
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import torch
 
 from kairoscope.config import SFTConfig
 from kairoscope.core import UserError
-from kairoscope.models.chat import film_inputs
-from kairoscope.train.losses import answer_loss_sum
+from kairoscope.models.forward import look, read
+from kairoscope.train.group import ALONE, Group
+from kairoscope.train.losses import MOST_LOGITS, head_loss_sum
 from kairoscope.train.micro import MicroBatch, Targets
+from kairoscope.train.sharding import add_gradients, whole
 from kairoscope.train.trainable import Trained
 from kairoscope.video.sampling import PatchGeometry
 
@@ -23,13 +26,8 @@ def forward_losses(
     Sequences are padded on the right: with causal attention nothing real can see the padding.
     Logits are made only where there is a target.
     """
-    device = network.device
-    hidden = network.model(
-        input_ids=micro.ids_BL.to(device, non_blocking=True),
-        position_ids=micro.positions_3BL.to(device, non_blocking=True),
-        use_cache=False,
-        **film_inputs(micro.films, geometry, device),
-    ).last_hidden_state
+    seen = micro.seen or look(network, micro.films, geometry)
+    hidden = read(network, micro.ids_BL, micro.positions_3BL, seen, micro.lengths)
     answer_sum = _loss_sum(network, hidden, micro.answer)
     if not with_dense or not len(micro.dense):
         return answer_sum, answer_sum.new_zeros(())
@@ -41,7 +39,8 @@ def _loss_sum(network: Any, hidden_BLD: torch.Tensor, targets: Targets) -> torch
         x.to(hidden_BLD.device, non_blocking=True)
         for x in (targets.rows, targets.columns, targets.tokens)
     )
-    return answer_loss_sum(network.lm_head(hidden_BLD[rows, columns]), tokens)
+    at_once = max(1, MOST_LOGITS // network.config.get_text_config().vocab_size)
+    return head_loss_sum(network.lm_head, hidden_BLD[rows, columns], tokens, at_once)
 
 
 def optimise(
@@ -50,29 +49,41 @@ def optimise(
     batch: Sequence[MicroBatch],
     config: SFTConfig,
     rate: float,
+    group: Group = ALONE,
 ) -> dict[str, float]:
     """One optimiser step over a batch. Returns what is worth logging.
 
     The gradient is that of the mean loss a token over the whole batch, however it is split into
-    micro-batches.
+    micro-batches, and among the processes of `group`, each of which brings its part of the batch.
 
     Raises:
         UserError: loss or gradient is not a number (the weights are left as they were), or the
             GPU's memory is too small.
     """
-    num_answer = sum(len(micro.answer) for micro in batch)
-    num_dense = sum(len(micro.dense) for micro in batch) if config.dense_weight else 0
-    for group in trained.optimizer.param_groups:
-        group["lr"] = rate
+    everyones = group.counts(
+        len(batch),
+        sum(len(micro.answer) for micro in batch),
+        sum(len(micro.dense) for micro in batch) if config.dense_weight else 0,
+        sum(micro.num_tokens for micro in batch),
+    )
+    _, num_answer, num_dense, num_tokens = map(sum, zip(*everyones, strict=True))
+    for rates in trained.optimizer.param_groups:
+        rates["lr"] = rate * rates["rate_scale"]
     sums = torch.zeros(2, device=trained.network.device)
-    for micro in batch:
+    for place in range(max(passes for passes, *_ in everyones)):
+        # Weights that are shared out are put together by all at once: who has nothing left to do
+        # does its last micro-batch again, for nothing.
+        micro, counts = batch[min(place, len(batch) - 1)], place < len(batch)
         try:
-            sums += _backward(trained, geometry, micro, config, num_answer, num_dense)
+            sums += _backward(trained, geometry, micro, config, num_answer, num_dense, counts)
         except torch.OutOfMemoryError as error:
             raise UserError(_too_small(micro, config)) from error
+    if trained.sharded is None:
+        add_gradients(trained.parameters, group)
     # Read once a step: every reading waits until an accelerator has caught up.
-    answer_total, dense_total = sums.tolist()
-    norm = torch.nn.utils.clip_grad_norm_(trained.parameters, config.max_grad_norm).item()
+    answer_total, dense_total = group.add(sums).tolist()
+    length = torch.nn.utils.clip_grad_norm_(trained.parameters, config.max_grad_norm)
+    norm = whole(length).item()
     if not math.isfinite(norm):
         trained.optimizer.zero_grad(set_to_none=True)
         raise UserError(
@@ -86,7 +97,7 @@ def optimise(
         "dense_loss": dense_total / max(1, num_dense),
         "learning_rate": rate,
         "grad_norm": norm,
-        "tokens": sum(micro.num_tokens for micro in batch),
+        "tokens": num_tokens,
     }
 
 
@@ -97,29 +108,35 @@ def _backward(
     config: SFTConfig,
     num_answer: int,
     num_dense: int,
+    counts: bool,  # noqa: FBT001
 ) -> torch.Tensor:
     """Add a micro-batch's share to the gradients; returns its summed losses."""
     kind = trained.network.device.type
-    with torch.autocast(kind, torch.bfloat16, enabled=config.dtype == "bfloat16"):
-        answer_sum, dense_sum = forward_losses(
-            trained.network, geometry, micro, with_dense=num_dense > 0
-        )
+    work = partial(forward_losses, geometry=geometry, micro=micro, with_dense=num_dense > 0)
+    # Weights are used once a pass: a cache of their casts would be another copy of the network.
+    bfloat16 = config.dtype == "bfloat16"
+    with torch.autocast(kind, torch.bfloat16, enabled=bfloat16, cache_enabled=False):
+        answer_sum, dense_sum = trained.run(work)
     loss = answer_sum / num_answer
     if num_dense:
         loss = loss + config.dense_weight * dense_sum / num_dense
-    loss.backward()  # type: ignore[no-untyped-call]
-    return torch.stack([answer_sum, dense_sum]).detach().float()
+    (loss if counts else 0 * loss).backward()  # type: ignore[no-untyped-call]
+    return torch.stack([answer_sum, dense_sum]).detach().float() * counts
 
 
 def _too_small(micro: MicroBatch, config: SFTConfig) -> str:
+    fewer = f"micro_batch_size below {config.micro_batch_size}"
+    if config.packing:
+        fewer = f"pack_tokens below {config.pack_tokens}" if micro.num_samples > 1 else ""
     ways = [
-        f"micro_batch_size below {config.micro_batch_size}" if config.micro_batch_size > 1 else "",
+        fewer if config.packing or config.micro_batch_size > 1 else "",
         "" if config.gradient_checkpointing else "gradient_checkpointing = true",
         "" if config.dtype == "bfloat16" else 'dtype = "bfloat16"',
         "" if config.lora else "adapters (lora.rank = 16)",
         "fewer pixels (frames total_pixels or fps)",
     ]
     return (
-        f"the GPU's memory is too small for {micro.num_samples} samples of up to {micro.ids_BL.shape[1]} tokens; try "
+        f"the GPU's memory is too small for {micro.num_samples} samples of up to "
+        f"{max(micro.lengths, default=micro.ids_BL.shape[1])} tokens; try "
         + ", ".join(way for way in ways if way)
     )

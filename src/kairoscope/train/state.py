@@ -1,9 +1,12 @@
 """Training state on disk: exact resume, and the best checkpoint so far."""
 
+import hashlib
 import json
 import math
 import shutil
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +19,12 @@ from kairoscope.core import FramePolicy, Task, UserError
 from kairoscope.models.checkpoint import Checkpoint, save_checkpoint
 from kairoscope.models.saving import written_whole
 from kairoscope.storage import displaced
+from kairoscope.train.group import ALONE, Group
+from kairoscope.train.snapshot import gathered, take_up
 from kairoscope.train.trainable import Trained, merged_weights
 
-MOMENTS = ("exp_avg", "exp_avg_sq", "step")
+TENSORS = "state.safetensors"
+PROGRESS = "state.json"
 
 
 @dataclass(slots=True, kw_only=True)
@@ -29,87 +35,116 @@ class TrainState:
     best_step: int | None = None
     best_score: float | None = None
 
-    def takes_best(self, score: float, task: Task[Any, Any]) -> bool:
-        """Note a held-out score if it is the best so far; one that is not a number never is."""
+    def takes_best(self, score: float, task: Task[Any, Any], min_improvement: float = 0.0) -> bool:
+        """Note a held-out score if it is the best so far; one that is not a number never is.
+
+        `min_improvement`, in the metric's unit: by how much it must be better.
+        """
         metric = task.metrics[task.headline]
         sign = 1 if metric.best < metric.worst else -1
         if math.isnan(score):
             return False
-        if self.best_score is not None and sign * score >= sign * self.best_score:
-            return False
+        if self.best_score is not None:
+            gain = sign * (self.best_score - score)
+            if not gain > 0 or gain < min_improvement:  # NaN where both are infinite
+                return False
         self.best_step, self.best_score = self.step, score
         return True
 
+    def out_of_patience(self, config: SFTConfig) -> bool:
+        """Whether the last `config.patience` evaluations were all worse than the best before them."""
+        if config.patience is None:
+            return False
+        since = self.step // config.eval_every - (self.best_step or 0) // config.eval_every
+        return since >= config.patience
 
-def save_state(out: Path, trained: Trained, state: TrainState, keep: int) -> None:
+
+def save_state(
+    out: Path, trained: Trained, state: TrainState, keep: int, group: Group = ALONE
+) -> None:
     """Write weights, optimiser and randomness; a kill leaves the state before it intact.
+
+    The file is the same however many processes share the weights. A collective call; the first
+    process writes.
 
     Raises:
         UserError: it could not be written, because the disk is full for example.
     """
-    folder = out / "state" / f"step_{state.step:07d}"
-    tensors: dict[str, torch.Tensor] = {"rng": torch.get_rng_state()}
-    for name, parameter in zip(trained.names, trained.parameters, strict=True):
-        tensors[f"weight/{name}"] = parameter.detach().contiguous()
-        # A weight that no gradient has reached has no moments.
-        for moment, value in trained.optimizer.state.get(parameter, {}).items():
-            tensors[f"{moment}/{name}"] = value.detach().contiguous()
-    if torch.cuda.is_available():
-        tensors["cuda_rng"] = torch.cuda.get_rng_state(trained.network.device)
-    with written_whole(folder) as temporary:
-        save_file(tensors, temporary / "state.safetensors")
-        (temporary / "state.json").write_text(json.dumps(asdict(state)) + "\n")
+    tensors = gathered(trained, group)
+    if not group.is_first:
+        return
+    with written_whole(_folder(out, state.step)) as temporary:
+        save_file(tensors, temporary / TENSORS)
+        progress = {**asdict(state), "files": {TENSORS: _checksum(temporary / TENSORS)}}
+        (temporary / PROGRESS).write_text(json.dumps(progress) + "\n")
     for old in _states(out)[:-keep]:
         shutil.rmtree(old)
 
 
-def load_latest(out: Path, trained: Trained) -> TrainState | None:
-    """Take up the newest complete state in `out`, or return None where there is none.
+def load_latest(
+    out: Path,
+    trained: Trained,
+    group: Group = ALONE,
+    on_warning: Callable[[str], None] | None = None,
+) -> TrainState | None:
+    """Take up the newest whole state in `out`, or return None where none was ever saved.
+
+    A collective call; the first process reads. `on_warning` is told of damaged states, which are
+    left aside.
 
     Raises:
-        UserError: the state is damaged, or of another set of trained weights.
+        UserError: every state is damaged, or the newest is of another set of trained weights.
     """
-    states = _states(out)
-    if not states:
+    found = group.from_first(partial(_newest_whole, out, on_warning))
+    if found is None:
         return None
-    folder = states[-1]
-    _recover(out / "best")
-    try:
-        return _take_up(folder, trained)
-    except (OSError, SafetensorError, ValueError, TypeError) as error:
+    step, progress = found
+    if group.is_first:
+        _recover(out / "best")
+    take_up(_folder(out, step) / TENSORS, trained, group, step)
+    return TrainState(**progress)
+
+
+def _newest_whole(
+    out: Path, on_warning: Callable[[str], None] | None
+) -> tuple[int, dict[str, Any]] | None:
+    """Step and `TrainState` of the newest state that is as it was written."""
+    damaged: list[str] = []
+    for folder in reversed(_states(out)):
+        try:
+            progress = _verified(folder)
+        except (OSError, SafetensorError, ValueError, TypeError, KeyError) as error:
+            damaged.append(f"{folder} is damaged ({error})")
+            continue
+        if damaged and on_warning:
+            on_warning(f"{'; '.join(damaged)}; going on from {folder.name} instead")
+        return progress["step"], progress
+    if damaged:
         raise UserError(
-            f"{folder}: damaged ({error}); delete it to go on from the state before it"
-        ) from error
+            f"{'; '.join(damaged)}; no other state is there to go on from: delete {out} to train "
+            "anew from the model, or choose another --out"
+        )
+    return None
 
 
-def _take_up(folder: Path, trained: Trained) -> TrainState:
-    with safe_open(folder / "state.safetensors", framework="pt") as file:
-        keys = set(file.keys())
-        saved = {key.removeprefix("weight/") for key in keys if key.startswith("weight/")}
-        shapes = {
-            name: list(p.shape) for name, p in zip(trained.names, trained.parameters, strict=True)
-        }
-        if {name: file.get_slice(f"weight/{name}").get_shape() for name in saved} != shapes:
-            raise UserError(
-                f"{folder}: holds other trained weights than this configuration trains; "
-                "choose another output folder"
-            )
-        for name, parameter in zip(trained.names, trained.parameters, strict=True):
-            with torch.no_grad():
-                parameter.copy_(file.get_tensor(f"weight/{name}"))
-            moments = {
-                moment: file.get_tensor(f"{moment}/{name}").to(
-                    "cpu" if moment == "step" else parameter.device
-                )
-                for moment in MOMENTS
-                if f"{moment}/{name}" in keys
-            }
-            if moments:
-                trained.optimizer.state[parameter] = moments
-        torch.set_rng_state(file.get_tensor("rng"))
-        if trained.network.device.type == "cuda" and "cuda_rng" in keys:
-            torch.cuda.set_rng_state(file.get_tensor("cuda_rng"), trained.network.device)
-    return TrainState(**json.loads((folder / "state.json").read_text()))
+def _verified(folder: Path) -> dict[str, Any]:
+    """The `TrainState` of a state as JSON, its files checked against their checksums."""
+    progress: dict[str, Any] = json.loads((folder / PROGRESS).read_bytes())
+    for name, checksum in progress.pop("files", {}).items():
+        if _checksum(folder / name) != checksum:
+            raise ValueError(f"{name} is not what was written: its checksum is another")
+    with safe_open(folder / TENSORS, framework="pt"):
+        asdict(TrainState(**progress))
+    return progress
+
+
+def _checksum(file: Path) -> str:
+    with file.open("rb") as stream:
+        return f"sha256:{hashlib.file_digest(stream, 'sha256').hexdigest()}"
+
+
+def _folder(out: Path, step: int) -> Path:
+    return out / "state" / f"step_{step:07d}"
 
 
 def _states(out: Path) -> list[Path]:
@@ -131,21 +166,27 @@ def save_best(
     policy: FramePolicy,
     state: TrainState,
     config: SFTConfig,
+    group: Group = ALONE,
 ) -> None:
     """Write the present weights as a checkpoint that transformers loads, in `out`/best.
+
+    A collective call; the first process writes.
 
     Raises:
         UserError: it could not be written; the best checkpoint before it is kept.
     """
-    weights = merged_weights(trained.network, getattr(torch, config.save_dtype))
     notes = {"step": state.step, "held_out": state.best_score, "base": checkpoint.identity}
-    with written_whole(out / "best") as temporary:
-        save_checkpoint(
-            trained.network,
-            checkpoint.encoder.tokenizer,
-            policy,
-            temporary,
-            notes=notes,
-            weights=weights,
-            dtype=config.save_dtype,
-        )
+    with trained.whole() as network:
+        if not group.is_first:
+            return
+        weights = merged_weights(network, getattr(torch, config.save_dtype))
+        with written_whole(out / "best") as temporary:
+            save_checkpoint(
+                network,
+                checkpoint.encoder.tokenizer,
+                policy,
+                temporary,
+                notes=notes,
+                weights=weights,
+                dtype=config.save_dtype,
+            )
