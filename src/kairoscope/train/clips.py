@@ -5,7 +5,7 @@ import threading
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 
@@ -36,6 +36,19 @@ def _lines(path: str) -> list[str]:
         return Path(path).read_text(encoding="ascii").splitlines()
     except OSError:
         return []
+
+
+class Clips(Protocol):
+    """Where training has its clips from; see `ClipStore` for what each does."""
+
+    def get(self, sample: Sample[Any, Any]) -> Clip: ...  # noqa: D102
+    def decode(self, sample: Sample[Any, Any]) -> Clip: ...  # noqa: D102
+    def keep(self, sample: Sample[Any, Any], clip: Clip) -> None: ...  # noqa: D102
+    def received(  # noqa: D102
+        self, sample: Sample[Any, Any], pictures_THWC: Any, times_s: tuple[float, ...]
+    ) -> Clip: ...
+    @property
+    def full(self) -> bool: ...  # noqa: D102
 
 
 class ClipStore:
@@ -104,6 +117,12 @@ class ClipStore:
         track = self.tracks.get(sample.id)
         pictures = torch.from_numpy(pictures_THWC)
         return Clip(pictures_THWC=pictures, times_s=times_s, hand=track and track.at(times_s))
+
+    def release(self) -> None:
+        """Let go of all pictures in memory."""
+        with self._lock:
+            self._clips.clear()
+            self._bytes = 0
 
     @property
     def full(self) -> bool:

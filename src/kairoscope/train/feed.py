@@ -11,10 +11,11 @@ from torch.utils.data import DataLoader, Dataset
 from kairoscope.config import SFTConfig
 from kairoscope.core import FramePolicy, Sample, Task
 from kairoscope.models.chat import Encoder
-from kairoscope.train.clips import ClipStore
+from kairoscope.train.clips import Clips
 from kairoscope.train.examples import Clip, Example, plain_example, thinned, varied_example
+from kairoscope.train.group import ALONE, Group
 from kairoscope.train.micro import MicroBatch, micro_batches
-from kairoscope.train.schedule import batch_indices
+from kairoscope.train.mixing import Strata, batch_indices, everything
 
 MAKERS = 2
 """Threads, each of which makes a step's samples: while one decodes, the other goes on."""
@@ -27,22 +28,29 @@ class Feed(Dataset[list[MicroBatch]]):
     encoder: Encoder
     task: Task[Any, Any]
     samples: Sequence[Sample[Any, Any]]
-    store: ClipStore
+    store: Clips
     policy: FramePolicy
     config: SFTConfig
+    group: Group = ALONE
+    strata: Strata = ()
+    """Who comes how often; empty: every sample once an epoch."""
 
     def __getitem__(self, step: int) -> list[MicroBatch]:
-        """The micro-batches of a step, shortest samples first. Raises UnreadableClip."""
-        indices = batch_indices(self.config, len(self.samples), step)
+        """This process's micro-batches of a step, shortest samples first. Raises UnreadableClip."""
+        config = self.config
+        strata = self.strata or everything(len(self.samples))
+        indices = batch_indices(strata, config.seed, config.batch_size, step)
         examples = []
-        for place, sample in enumerate(self.samples[index] for index in indices):
+        for place, index in self.group.share(list(enumerate(indices))):
+            sample = self.samples[index]
             seed = f"{self.config.seed}/{step}/{place}"
             clip = self.store.get(sample)
             examples.append(
                 one_example(self.encoder, self.task, sample, clip, self.policy, self.config, seed)
             )
         examples.sort(key=lambda example: example.num_tokens)
-        return micro_batches(examples, self.config.micro_batch_size, self.encoder.geometry)
+        pack_tokens = config.pack_tokens if config.packing else None
+        return micro_batches(examples, config.micro_batch_size, self.encoder.geometry, pack_tokens)
 
 
 def ahead(feed: Feed, first_step: int, steps: int) -> Generator[list[MicroBatch], None, None]:

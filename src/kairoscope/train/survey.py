@@ -13,8 +13,9 @@ from typing import Any
 import torch
 
 from kairoscope.core import Sample, UnreadableClip
-from kairoscope.train.clips import ClipStore
+from kairoscope.train.clips import Clips
 from kairoscope.train.examples import Clip
+from kairoscope.train.group import ALONE, Group
 
 MANY_CORES = 6
 """From here on processes decode; on fewer cores threads are as fast, and cost no memory."""
@@ -34,37 +35,38 @@ Look = Callable[[Sample[Any, Any]], tuple[Clip | None, str | None]]
 
 
 def survey(
-    store: ClipStore,
+    store: Clips,
     samples: Sequence[Sample[Any, Any]],
     examine: Examine,
     on_progress: Callable[[int, int], None] | None = None,
+    group: Group = ALONE,
 ) -> tuple[list[Sample[Any, Any]], list[Rejected]]:
-    """Decode every clip once and look at it.
+    """Decode every clip once and look at it; in several processes, each does its share.
 
     Args:
         store: decodes; clips of good samples stay in it as far as there is room.
         samples: what shall be trained on.
         examine: a reason to reject the sample, or None.
         on_progress: called with (done, all).
+        group: processes that have the same samples. A collective call.
 
     Returns:
         The good samples in their order, and the others with reasons.
     """
-    good: list[Sample[Any, Any]] = []
-    bad: list[Rejected] = []
-    with closing(looks(store, samples, examine)) as reasons:
-        for done, (sample, reason) in enumerate(zip(samples, reasons, strict=True), 1):
-            if reason is None:
-                good.append(sample)
-            else:
-                bad.append(Rejected(sample_id=sample.id, reason=reason))
+    found: list[str | None] = []
+    with closing(looks(store, group.share(samples), examine)) as reasons:
+        for reason in reasons:
+            found.append(reason)
             if on_progress is not None:
-                on_progress(done, len(samples))
+                on_progress(min(len(samples), len(found) * group.size), len(samples))
+    judged = list(zip(samples, group.merged(found), strict=True))
+    good = [sample for sample, reason in judged if reason is None]
+    bad = [Rejected(sample_id=sample.id, reason=why) for sample, why in judged if why is not None]
     return good, bad
 
 
 def looks(
-    store: ClipStore, samples: Sequence[Sample[Any, Any]], examine: Examine
+    store: Clips, samples: Sequence[Sample[Any, Any]], examine: Examine
 ) -> Generator[str | None, None, None]:
     """What is wrong with each sample, in order; decoded clips are left in the store.
 
@@ -117,5 +119,7 @@ def _forked(look: Look, workers: int) -> ProcessPoolExecutor:
 def _in_child(sample: Sample[Any, Any]) -> tuple[tuple[Any, tuple[float, ...]] | None, str | None]:
     """Pictures as an array: tensors would each need an open file to be sent."""
     clip, reason = _look[0](sample)
+    if clip is not None and clip.seen is not None:
+        return None, reason  # on disk already: there is nothing to hand over
     sent = clip and (clip.pictures_THWC.numpy(), clip.times_s)
     return sent or None, reason
