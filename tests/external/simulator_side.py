@@ -10,8 +10,10 @@ simulator_side.py draw FILE.hdf5 OUT.npz SIZE CAMERA FRAME...
 """
 
 import json
+import re
 import sys
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import h5py
@@ -105,6 +107,14 @@ def disturbed(env: Any, interface: Any, rng: Any, base: np.ndarray) -> np.ndarra
     return np.asarray(sim.get_state().flatten())
 
 
+def at_home(env: Any, model_xml: str) -> str:
+    """The model with paths of this machine. MimicGen's own way fails below a folder of its name."""
+    files = re.findall(r'file="([^"]+)"', model_xml)
+    return (
+        model_xml if all(Path(f).is_file() for f in files) else str(env.edit_model_xml(model_xml))
+    )
+
+
 def ask(path: str, out: str) -> None:
     """What every signal is at every state of every demonstration: `demo/signal` -> (T,)."""
     found: dict[str, list[int]] = {}
@@ -114,7 +124,7 @@ def ask(path: str, out: str) -> None:
         env.reset()
         for demo in file["data"]:
             group = file["data"][demo]
-            env.reset_from_xml_string(env.edit_model_xml(group.attrs["model_file"]))
+            env.reset_from_xml_string(at_home(env, group.attrs["model_file"]))
             env.sim.reset()
             for state in group["states"][()]:
                 env.sim.set_state_from_flattened(state)
@@ -132,7 +142,7 @@ def draw(path: str, out: str, size: int, camera: str, frames: list[int]) -> None
         group = file["data"][next(iter(file["data"]))]
         env, _ = make(name, has_offscreen_renderer=True)
         env.reset()
-        env.reset_from_xml_string(env.edit_model_xml(group.attrs["model_file"]))
+        env.reset_from_xml_string(at_home(env, group.attrs["model_file"]))
         env.sim.reset()
         pictures = []
         for frame in frames:

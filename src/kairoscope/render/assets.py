@@ -9,7 +9,8 @@ import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from importlib.util import find_spec
-from pathlib import Path, PurePosixPath, PureWindowsPath
+from pathlib import Path, PurePosixPath
+from posixpath import normpath
 
 from kairoscope.core import UserError
 from kairoscope.robot.episode import UnreadableEpisode
@@ -67,8 +68,8 @@ class Assets:
     def _search(self, recorded: str) -> str | None:
         if Path(recorded).is_absolute() and Path(recorded).is_file():
             return recorded
-        kind = PureWindowsPath if "\\" in recorded else PurePosixPath
-        parts = [part for part in kind(recorded).parts if part not in ("/", "..")]
+        # robosuite writes `arenas/../textures`.
+        parts = [part for part in normpath(recorded.replace("\\", "/")).split("/") if part]
         for folder in self.folders:
             for start in range(len(parts)):
                 path = folder.joinpath(*parts[start:])

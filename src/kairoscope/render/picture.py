@@ -21,14 +21,22 @@ _COLLISION_GROUP, _VISUAL_GROUP = 0, 1
 
 
 def compiled(mujoco: Any, model_xml: str, where: str) -> Any:
-    """A model from MJCF text. Raises UnreadableEpisode where MuJoCo refuses it."""
+    """A model from MJCF text; the last ones are remembered, for those of a file are often the same.
+
+    Raises UnreadableEpisode where MuJoCo refuses it.
+    """
     try:
-        return mujoco.MjModel.from_xml_string(model_xml)
+        return _compiled(mujoco, model_xml)
     except (ValueError, mujoco.FatalError) as error:
         said = " ".join(str(error).split())[:300]
         raise UnreadableEpisode(
             f"{where}: MuJoCo {mujoco.__version__} does not take its model_file ({said})"
         ) from error
+
+
+@lru_cache(maxsize=2)
+def _compiled(mujoco: Any, model_xml: str) -> Any:
+    return mujoco.MjModel.from_xml_string(model_xml)
 
 
 def check_states(model: Any, num_columns: int, where: str) -> None:
@@ -151,9 +159,3 @@ def painter(size_px: int, quality: Quality) -> tuple[Any, Painter]:
     brush = Painter(mujoco, size_px, quality)
     atexit.register(brush.close)
     return mujoco, brush
-
-
-@lru_cache(maxsize=2)
-def cached_model(model_xml: str, where: str = "") -> Any:
-    """As `compiled`; the demonstrations of a file often share their model to the last byte."""
-    return compiled(load_mujoco(), model_xml, where)

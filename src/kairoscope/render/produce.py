@@ -20,8 +20,8 @@ from kairoscope.core import UserError
 from kairoscope.render.assets import assets_in
 from kairoscope.render.picture import (
     Quality,
-    cached_model,
     check_states,
+    compiled,
     painter,
     quaternion_columns,
 )
@@ -140,7 +140,8 @@ def _make(shop: Shop, job: Job) -> None:
         _stamp(shop, job)
         return
     mujoco = load_mujoco()
-    model = cached_model(_assets(shop.assets).at_home(recording.model_xml, recording.where))
+    at_home = _assets(shop.assets).at_home(recording.model_xml, recording.where)
+    model = compiled(mujoco, at_home, recording.where)
     check_states(model, recording.states_TS.shape[1], recording.where)
     found, unlabelled = _truth(mujoco, model, recording, job)
     if is_drawn:

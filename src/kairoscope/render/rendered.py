@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kairoscope.render.assets import Assets, assets_in
-from kairoscope.render.picture import Quality, cached_model, check_states, painter
+from kairoscope.render.picture import Quality, check_states, compiled, painter
 from kairoscope.render.recording import open_recordings, read_recording
 from kairoscope.robot.episode import Episode
 from kairoscope.robot.legality import TaskSpec
@@ -69,8 +69,9 @@ class RenderedDataset:
         if camera != self.camera:
             return self.recorded.pictures(episode_id, camera)
         recording = read_recording(self.path, episode_id)
-        _, brush = painter(self.size_px, self.quality)
-        model = cached_model(self.assets.at_home(recording.model_xml, recording.where))
+        mujoco, brush = painter(self.size_px, self.quality)
+        at_home = self.assets.at_home(recording.model_xml, recording.where)
+        model = compiled(mujoco, at_home, recording.where)
         check_states(model, recording.states_TS.shape[1], recording.where)
         qpos = recording.states_TS[:, 1 : 1 + model.nq]
         pictures = np.empty((len(qpos), self.size_px, self.size_px, 3), np.uint8)

@@ -39,6 +39,7 @@ POD = "models/robosuite/assets/pod.stl"
         f"/home/a/mimicgen/mimicgen/{POD}",
         f"/opt/lib/mimicgen/{POD}",
         f"/home/robosuite/old/mimicgen_envs/{POD}",
+        f"/mimicgen/venv/lib/mimicgen/{POD}".replace("assets/", "assets/arenas/../"),
         f"C:\\lib\\mimicgen\\{POD}".replace("/", "\\"),
     ],
 )

@@ -219,7 +219,7 @@ def broken(path: Path) -> Path:
     states, ends = stacking()
     bad = states.copy()
     bad[5, 3] = np.nan
-    named = {f"demo_{i}": states for i in range(9)}
+    named = {f"demo_{i}": states for i in range(10)}
     named |= {"demo_3": bad, "demo_4": states[:, :-1], "demo_5": states[: ends[0]]}
     write_recordings(path, named)
     with h5py.File(path, "r+") as file:
@@ -229,6 +229,7 @@ def broken(path: Path) -> Path:
         file["data/demo_7"].attrs["model_file"] = model_xml().replace("agentview", "else")
         del file["data/demo_8/actions"]
         file["data/demo_8/actions"] = np.zeros((3, 7))
+        file["data/demo_9"].attrs["model_file"] = model_xml().replace('type="free"', 'type="odd"')
     return path
 
 
@@ -252,6 +253,7 @@ def test_bad_demonstrations_are_named_and_the_rest_goes_on(
             "gone.obj",
             "has no camera 'agentview'; it has else, top",
             "there are 3 actions",
+            "does not take its model_file",
         ],
         1,
     ):
@@ -262,9 +264,9 @@ def test_bad_demonstrations_are_named_and_the_rest_goes_on(
     assert "not an HDF5 file" in reasons["text.hdf5"]
     listed = json.loads((tmp_path / "out" / "problems.json").read_text())
     assert [row["clip"] for row in listed] == [name for name, _ in done.problems]
-    assert len(listed) == 11
+    assert len(listed) == 12
     assert (
-        "1 clips of 9 demonstrations, 1 of them labelled, 11 rejected"
+        "1 clips of 10 demonstrations, 1 of them labelled, 12 rejected"
         in (tmp_path / "out" / "card.md").read_text()
     )
 
