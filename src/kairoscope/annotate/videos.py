@@ -11,6 +11,7 @@ import csv
 import io
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -30,6 +31,7 @@ from kairoscope.core import (
     Unparsed,
     UnreadableClip,
 )
+from kairoscope.data.corrections import corrected_events, read_corrections
 from kairoscope.events import Event, Query, aligned, starts_s
 from kairoscope.posteriors import confidence, quantile_s
 from kairoscope.runs import Run
@@ -252,7 +254,7 @@ def write_boundaries(run: Run, order: Sequence[str], columns: Sequence[str] = CO
     """
     num_clips = num_events = num_flagged = 0
     problems: list[tuple[str, str]] = []
-    for row in run.rows_ordered("clips", "clip", order):
+    for row in _settled(run, order):
         alone = [] if row["problem"] is None else [row["problem"]]
         problems += [(row["clip"], reason) for reason in row.get("listed", alone)]
         num_clips += 1
@@ -269,9 +271,23 @@ def write_boundaries(run: Run, order: Sequence[str], columns: Sequence[str] = CO
     )
 
 
+def _settled(run: Run, order: Sequence[str]) -> Iterator[dict[str, Any]]:
+    """The finished clips, with what a person has set in the place of what a model said."""
+    corrections = read_corrections(run.path)
+    for row in run.rows_ordered("clips", "clip", order):
+        correction = corrections.get(row["clip"])
+        if correction is not None and "file" in row:  # of a dataset's it has been used already
+            times_s: Sequence[float] | None = None
+            with suppress(UnreadableClip):
+                times_s = frame_times(run.path / row["video"])
+            names = tuple(event.name for event in correction.events)
+            row |= {"problem": None, "events": corrected_events(correction, names, times_s)}
+        yield row
+
+
 def _found(run: Run, order: Sequence[str]) -> Iterator[dict[str, Any]]:
     """One row an event."""
-    for row in run.rows_ordered("clips", "clip", order):
+    for row in _settled(run, order):
         for event in row["events"]:
             yield {"clip": row["clip"], **event}
 

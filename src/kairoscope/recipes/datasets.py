@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kairoscope.annotate.dataset import Asking, DatasetTally, OnProgress, Saving, annotate_dataset
+from kairoscope.annotate.showing import make_clips
 from kairoscope.config import Recipe
 from kairoscope.core import Decoding, UserError
 from kairoscope.data.taskfiles import TaskFile
@@ -76,6 +77,12 @@ def annotate_dataset_stage(
             saving=saving,
             num_examples=num_examples,
             on_progress=on_progress,
+        )
+        make_clips(
+            dataset,
+            run,
+            camera,
+            lambda done, total: on_progress("making clips to look at", done, total),
         )
     on_progress("writing the page", 0, 1)
     write_page(out)

@@ -2,10 +2,12 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from glob import escape
 from pathlib import Path
 from statistics import fmean
 from typing import Any
 
+from kairoscope.data.corrections import corrected_events, read_corrections
 from kairoscope.report.boundaries import likely_boundaries
 from kairoscope.report.clips import (
     Cell,
@@ -63,6 +65,8 @@ class AnnotatedClip:
     video: str | None
     """Its path, as seen from the run's folder; None where there is no file to play."""
     duration_s: float
+    video_start_s: float | None = None
+    """Where in the video the clip begins; None: it is the whole video."""
     events: Sequence[AnnotatedEvent] = ()
     posteriors: Sequence[Mapping[str, Any]] = ()
     """As a record holds them; slots `end 1`, `end 2`, ... are drawn."""
@@ -83,11 +87,17 @@ class AnnotatedClip:
 
 def annotated_clips(run: Run) -> Iterator[AnnotatedClip]:
     """The clips of an annotation run, one at a time, from its `clips.jsonl`."""
+    corrections = read_corrections(run.path)
     for row in run.rows("clips", ("clip",)):
+        correction = corrections.get(row["clip"])
+        if correction is not None and "file" in row:  # of a dataset's it has been used already
+            names = tuple(event.name for event in correction.events)
+            row |= {"problem": None, "events": corrected_events(correction, names)}
         yield AnnotatedClip(
             id=row["clip"],
-            video=row["video"],
+            video=row["video"] or _made_clip(run.path, row["clip"]),
             duration_s=row.get("duration_s", 0.0),
+            video_start_s=row.get("video_start_s"),
             events=[
                 AnnotatedEvent(
                     name=event["event"],
@@ -107,6 +117,13 @@ def annotated_clips(run: Run) -> Iterator[AnnotatedClip]:
             scenario=row.get("task", ""),
             text=row.get("text", ""),
         )
+
+
+def _made_clip(folder: Path, clip: str) -> str | None:
+    """The clip that was made of an episode's pictures, as seen from the folder."""
+    name = clip.replace("/", "_")
+    made = sorted((folder / "clips").glob(f"{escape(name)}-??????????.mp4"))
+    return made[0].relative_to(folder).as_posix() if made else None
 
 
 def write_annotation_page(
@@ -197,6 +214,7 @@ def _view(clip: AnnotatedClip, folder: Path) -> ClipView:
         where=clip.scenario,
         video=None if video is None else relative_url(video, folder, folder),
         elsewhere=None if video is None else absolute_url(video, folder),
+        video_start_s=clip.video_start_s,
         duration_s=max([clip.duration_s, *(e.end_s for e in clip.events)]),
         events=[event.name for event in clip.events],
         lanes=lanes,

@@ -47,6 +47,8 @@ class ClipView:
     """Relative URL."""
     elsewhere: str | None = None
     """Another URL, to be tried where there is nothing at `video`."""
+    video_start_s: float | None = None
+    """Where in the video the clip begins; None: it is the whole video."""
     duration_s: float
     events: Sequence[str]
     lanes: Sequence[Lane] = ()
@@ -126,6 +128,7 @@ def _clip(clip: ClipView, place: int) -> dict[str, Any]:
         "where": printable(clip.where),
         "video": clip.video,
         **({"elsewhere": clip.elsewhere} if clip.elsewhere else {}),
+        **({} if clip.video_start_s is None else {"video_start_s": clip.video_start_s}),
         "duration_s": max(clip.duration_s, 0.01),
         "events": [printable(name) for name in clip.events],
         "lanes": [_lane(lane) for lane in clip.lanes],

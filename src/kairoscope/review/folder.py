@@ -46,16 +46,23 @@ class Summary:
     problem: str | None
     """Why it has no boundaries."""
 
+    doubt_s: float | None = None
+    """How far off its worst event is expected to be, where the run says so."""
+
     @property
-    def order(self) -> float:
+    def order(self) -> tuple[int, float]:
         """The smaller, the sooner it is to be looked at.
 
-        Without any boundary first, then with a flag, then the least sure; labels come last.
+        Without any boundary first, then by how far off it is expected to be, or with a flag and the
+        least sure; labels come last.
         """
         if self.problem is not None:
-            return -2.0
-        known = 2.0 if self.confidence is None else self.confidence
-        return known - bool(self.flags) * (1.0 if self.confidence is not None else 0.0)
+            return 0, 0.0
+        if self.doubt_s is not None:
+            return 1, -self.doubt_s
+        if self.confidence is not None:
+            return 1, self.confidence - bool(self.flags)
+        return 2, 0.0
 
     def plain(self) -> dict[str, Any]:
         """As JSON values."""
@@ -241,7 +248,8 @@ class ReviewFolder:
     def _label(self, seen: Seen, placed: Sequence[Placed | None]) -> dict[str, Any]:
         times_s, clip = seen.times_s, str(seen.row["clip"])
         there = [(place, one) for place, one in enumerate(placed) if one is not None]
-        video = seen.row.get("video")
+        # A file that holds other clips, too, would not be the clip that the label is about.
+        video = None if "video_start_s" in seen.row else seen.row.get("video")
         return {
             "clip": clip,
             "video": video or clip,
@@ -260,11 +268,13 @@ class ReviewFolder:
 
 
 def _summary(row: Mapping[str, Any]) -> Summary:
-    known = [e["confidence"] for e in row["events"] if e["confidence"] is not None]
-    flags = sorted({flag for event in row["events"] for flag in event["flags"]})
+    events = row["events"]
+    known = [e["confidence"] for e in events if e["confidence"] is not None]
+    doubts = [e["doubt_s"] for e in events if e.get("doubt_s") is not None]
     return Summary(
         clip=row["clip"],
         confidence=min(known, default=None),
-        flags=tuple(flags),
+        flags=tuple(sorted({flag for event in events for flag in event["flags"]})),
         problem=row["problem"],
+        doubt_s=max(doubts, default=None),
     )

@@ -130,7 +130,7 @@
       const name = make("th");
       name.append(make("span", `chip c${event % 8}`, String(event + 1)), clip.events[event]);
       row.append(name);
-      for (const cell of cells) row.append(tableCell(cell, seek));
+      cells.forEach((cell, i) => row.append(tableCell(cell, seek, clip.columns[i + 1])));
       body.append(row);
       if (!why) return;
       const reason = make("td", "", why);
@@ -145,10 +145,11 @@
     return scroll;
   }
 
-  function tableCell(cell, seek) {
-    if (!Array.isArray(cell)) return make("td", "num", cell);
-    const [text, time, className] = cell;
+  // `name` stands before the cell where the window is too narrow for columns.
+  function tableCell(cell, seek, name) {
+    const [text, time, className] = Array.isArray(cell) ? cell : [cell];
     const node = make("td", `num ${className || ""}`);
+    node.dataset.name = name || "";
     if (time === null || time === undefined) node.textContent = text;
     else {
       const button = make("button", "", text);

@@ -25,6 +25,7 @@ function timeline(clip, video, isShown) {
   head.hidden = true;
   node.append(head);
 
+  const begins = clip.video_start_s || 0; // a file may hold many clips
   let time = 0;
   const show = (t) => {
     time = t;
@@ -40,7 +41,7 @@ function timeline(clip, video, isShown) {
     const wanted = Math.min(clip.duration_s, Math.max(0, t));
     show(wanted);
     if (!video) return;
-    const go = () => { video.currentTime = Math.min(wanted, video.duration || wanted); };
+    const go = () => { video.currentTime = Math.min(begins + wanted, video.duration || begins + wanted); };
     if (video.readyState > 0) go();
     else {
       video.addEventListener("loadedmetadata", go, { once: true });
@@ -61,17 +62,23 @@ function timeline(clip, video, isShown) {
   node.addEventListener("pointermove", (event) => {
     if (event.buttons & 1 && node.hasPointerCapture(event.pointerId)) seek(at(event));
   });
-  if (video) follow(video, show, isShown);
+  if (video) follow(video, (t) => show(t - begins), isShown, clip);
   return { node, seek };
 }
 
-function follow(video, show, isShown) {
+// Shows where the video is. Where the file holds more than this clip, it plays no more than the clip.
+function follow(video, show, isShown, clip) {
+  const begins = clip.video_start_s || 0;
+  const ends = clip.video_start_s === undefined ? Infinity : begins + clip.duration_s;
   const tick = () => {
     if (!isShown()) return;
-    show(video.currentTime);
+    if (video.currentTime >= ends) video.pause();
+    show(Math.min(video.currentTime, ends));
     if (!video.paused && !video.ended) requestAnimationFrame(tick);
   };
-  video.addEventListener("play", tick);
+  const enter = () => { if (video.currentTime < begins || video.currentTime >= ends) video.currentTime = begins + 0.001; };
+  if (begins) video.addEventListener("loadedmetadata", enter);
+  video.addEventListener("play", () => { enter(); tick(); });
   video.addEventListener("seeked", () => video.paused && show(video.currentTime));
 }
 
