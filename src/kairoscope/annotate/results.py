@@ -43,7 +43,7 @@ def result_row(
     times_s = np.asarray(row["times_s"], dtype=np.float64)
     span = view.span if view is not None and clip is None else None
     begins_s = span.start_s if span else 0.0
-    file = clip or (span.path if span and not begins_s else None)
+    file = clip or (span.path if span else None)
     notes = list(row["notes"])
     if span and begins_s:
         notes.append(f"its video is {span.path.name} from {begins_s:.2f} s on")
@@ -52,6 +52,7 @@ def result_row(
     return {
         "clip": row["clip"],
         "video": run.path_to(file) if file is not None else None,
+        **({"video_start_s": round(begins_s, 4)} if span and span.end_s is not None else {}),
         "duration_s": float(times_s[-1]),
         "num_frames": len(times_s),
         "task": row["task"],
