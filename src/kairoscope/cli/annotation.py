@@ -1,7 +1,8 @@
 """`kairoscope annotate`."""
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -90,6 +91,22 @@ def annotate(
             metavar="FPS", help="Of a dataset: frames a second, where it records them wrongly."
         ),
     ] = None,
+    render: Annotated[
+        str | None,
+        typer.Option(
+            metavar="CAMERA",
+            help="Of what robosuite recorded without pictures: the model sees what this camera of "
+            "the recorded simulation sees, such as agentview (needs the extra simulate).",
+        ),
+    ] = None,
+    assets: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="FOLDER",
+            help="For --render: where meshes and textures lie; repeatable "
+            "(default: robosuite and mimicgen as installed).",
+        ),
+    ] = None,
 ) -> None:
     """Find when every event of a task starts and ends in videos or in a robot dataset.
 
@@ -99,10 +116,10 @@ def annotate(
     In a robot dataset, recorded signals place the boundaries, and the model those that signals do not
     decide. A copy of the dataset under OUT gets them where its own tools look for them.
     """
-    from kairoscope.annotate.folder import looks_like_dataset, open_any
+    from kairoscope.annotate.folder import looks_like_dataset
 
     if looks_like_dataset(source) or examples is not None or signals_only:
-        dataset = open_any(source, fps=fps)
+        dataset = opened(source, fps, render, assets or [])
         saving = {"in_place": in_place, "overwrite": overwrite}
         question = Question(
             task=task,
@@ -112,7 +129,7 @@ def annotate(
             frames=frames or [],
             device=device,
             batch_size=batch_size,
-            camera=camera,
+            camera=camera or render,
         )
         annotate_dataset(dataset, question, folder, examples=examples or 0, **saving)
         return
@@ -121,6 +138,7 @@ def annotate(
         ("--overwrite", overwrite),
         ("--camera", camera is not None),
         ("--fps", fps is not None),
+        ("--render", render is not None),
     ):
         if given:
             raise UserError(f"{source}: {option} is for robot datasets, this is none")
@@ -164,6 +182,17 @@ def annotate(
     )
     for name in ("boundaries.csv", "boundaries.jsonl", "annotations.html"):
         say(f"  {folder / name}")
+
+
+def opened(source: Path, fps: float | None, render: str | None, assets: Sequence[Path]) -> Any:
+    """The dataset, with pictures drawn from its states where that is asked for."""
+    if render is None:
+        from kairoscope.annotate.folder import open_any
+
+        return open_any(source, fps=fps)
+    from kairoscope.render.rendered import rendered
+
+    return rendered(source, camera=render, assets=assets, fps=fps)
 
 
 def named_clips(source: Path, videos: list[Path]) -> list[tuple[str, Path]]:

@@ -84,7 +84,7 @@ def rendered(
     path: Path,
     *,
     camera: str = "agentview",
-    size_px: int = 256,
+    size_px: int = 384,
     quality: Quality = "full",
     assets: Sequence[Path] = (),
     fps: float | None = None,

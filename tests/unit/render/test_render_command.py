@@ -52,3 +52,23 @@ def test_what_is_wrong_is_said_in_a_line(
         wrong = program.run("render", "lift.hdf5", "--out=set", *options, cwd=place)
         assert wrong.code == 2, options
         assert wrong.err.count("error:") == 1, options
+
+
+def test_a_model_sees_what_nobody_recorded(
+    program: Program, drawing: Any, assets: Path, world: Path, place: Path
+) -> None:
+    (place / "cubes.toml").write_text(
+        'name = "cubes"\nevents = ["zigging it", "zagging it", "zogging it"]\n'
+    )
+    asked = ("--task=cubes.toml", f"--model={world / 'model'}", "--out=out")
+    blind = program.run("annotate", "cubes.hdf5", *asked, cwd=place)
+    assert "it has no video" in blind.err
+    options = ("--render=agentview", f"--assets={assets}")
+    seen = program.run("annotate", "cubes.hdf5", *asked[:2], "--out=seen", *options, cwd=place)
+    assert seen.code == 0, seen.said
+    assert "9 from the model" in seen.out
+    clips = sorted((place / "seen" / "clips").glob("demo_*.mp4"))
+    assert len(clips) == 3
+    wrong = program.run("annotate", clips[0], *asked, "--render=agentview", cwd=place)
+    assert wrong.code == 2
+    assert "--render is for robot datasets" in wrong.err
