@@ -9,7 +9,7 @@ import numpy as np
 from kairoscope.core import UserError
 from kairoscope.report.stacking import stacked
 from kairoscope.review.curves import FUSED
-from kairoscope.review.story import Span, Story, Trace
+from kairoscope.review.story import Pixels, Span, Story, Trace
 from kairoscope.storage import storage_error
 
 if TYPE_CHECKING:
@@ -56,16 +56,21 @@ def draw(story: Story) -> "Figure":
     from matplotlib.layout_engine import ConstrainedLayoutEngine
 
     moments = _moments(story) if story.picture is not None else []
-    stills = -(-len(moments) // MOST_IN_ROW)
-    tall = [1.62] * stills + [1.0] * len(story.traces) + [0.45] + [0.62] * len(story.names)
-    height_in = 1.5 + sum(tall) + 0.12 * len(tall)
+    columns = min(MOST_IN_ROW, max(4, len(moments)))
+    stills = -(-len(moments) // columns)
+    pictures = [_picture(story, frame) for frame, _, _ in moments]
+    shapes = [picture.shape for picture in pictures if not isinstance(picture, str)]
+    aspect = max((height / width for height, width, _ in shapes), default=0.75)
+    tall = [0.86 * WIDTH_IN / columns * aspect + 0.24] * stills + [1.0] * len(story.traces)
+    tall += [0.45] * bool(story.names) + [0.62] * len(story.names)
+    height_in = 1.0 + sum(tall) + 0.1 * len(tall)
     layout = ConstrainedLayoutEngine(h_pad=0.03, w_pad=0.04, hspace=0.0, wspace=0.0)
     figure = Figure(figsize=(WIDTH_IN, height_in), layout=layout, facecolor="white")
     figure.suptitle(f"{story.title}   ·   {story.about}", x=0.01, ha="left", fontsize=12, color=INK)
-    grid = figure.add_gridspec(len(tall), MOST_IN_ROW, height_ratios=tall)
-    for place, (frame, words, colour) in enumerate(moments):
-        axes = figure.add_subplot(grid[place // MOST_IN_ROW, place % MOST_IN_ROW])
-        _still(axes, story, frame, words, colour)
+    grid = figure.add_gridspec(max(1, len(tall)), columns, height_ratios=tall or [1.0])
+    for place, ((_, words, colour), picture) in enumerate(zip(moments, pictures, strict=True)):
+        axes = figure.add_subplot(grid[place // columns, place % columns])
+        _still(axes, picture, words, colour)
     first: Axes | None = None
     rows: list[Axes] = []
     for row in range(stills, len(tall)):
@@ -75,7 +80,8 @@ def draw(story: Story) -> "Figure":
     lanes = iter(rows)
     for trace in story.traces:
         _trace(next(lanes), story, trace)
-    _spans(next(lanes), story)
+    if story.names:
+        _spans(next(lanes), story)
     for place in range(len(story.names)):
         _curves(next(lanes), story, place)
     _finish(figure, rows, story)
@@ -83,28 +89,41 @@ def draw(story: Story) -> "Figure":
 
 
 def _moments(story: Story) -> list[tuple[int, str, str]]:
-    """(frame, words, colour) of the frames that are shown: the first, and every end."""
+    """(frame, words, colour) of the frames that are shown: the first, and every end.
+
+    Without any event, frames all over the clip.
+    """
     found = [(0, "start", MUTED)]
     for place, span in enumerate(story.events):
         if span is not None:
             frame = int(np.abs(story.times_s - span.end_s).argmin())
-            words = f"{place + 1}  end  {span.end_s:.2f} s, frame {frame}"
-            found.append((frame, words, _colour(place)))
-    return found
+            found.append((frame, f"{place + 1}: {span.end_s:.2f} s, frame {frame}", _colour(place)))
+    if len(found) > 1:
+        return found
+    frames = np.linspace(0, len(story.times_s) - 1, MOST_IN_ROW).round().astype(int).tolist()
+    return [(f, f"{story.times_s[f]:.2f} s, frame {f}", MUTED) for f in dict.fromkeys(frames)]
+
+
+def _picture(story: Story, frame: int) -> Pixels | str:
+    """A frame, or why there is none."""
+    assert story.picture is not None
+    try:
+        return story.picture(frame)
+    except UserError as error:
+        return str(error)
 
 
 def _colour(place: int) -> str:
     return COLOURS[place % len(COLOURS)]
 
 
-def _still(axes: "Axes", story: Story, frame: int, words: str, colour: str) -> None:
-    assert story.picture is not None
+def _still(axes: "Axes", picture: Pixels | str, words: str, colour: str) -> None:
     axes.set_xticks([])
     axes.set_yticks([])
-    try:
-        axes.imshow(story.picture(frame))
-    except UserError as error:
-        axes.text(0.5, 0.5, str(error)[-60:], ha="center", va="center", fontsize=6, wrap=True)
+    if isinstance(picture, str):
+        axes.text(0.5, 0.5, picture[-60:], ha="center", va="center", fontsize=6, wrap=True)
+    else:
+        axes.imshow(picture)
     for spine in axes.spines.values():
         spine.set(color=colour, linewidth=2.5)
     axes.set_title(words, fontsize=8.5, color=INK, pad=3)
@@ -171,7 +190,7 @@ def _curves(axes: "Axes", story: Story, place: int) -> None:
         if span.interval_s is not None:
             axes.axvspan(*span.interval_s, color=INK, alpha=0.1, linewidth=0)
         axes.axvline(span.end_s, color=_colour(place), linewidth=1.8)
-        sure = "" if span.confidence is None else f", {span.confidence:.0%} sure"
+        sure = "" if span.confidence is None else f", {100 * span.confidence:.0f} % sure"
         words = f"{span.end_s:.2f} s by {span.by}{sure}"
     axes.set_ylabel(
         f"{place + 1}  {_short(story.names[place])}\n{words}",
@@ -190,6 +209,8 @@ def _finish(figure: "Figure", rows: Sequence["Axes"], story: Story) -> None:
     from matplotlib.lines import Line2D
     from matplotlib.patches import Patch
 
+    if not rows:
+        return
     last = rows[-1]
     last.set_xlim(0, max(float(story.times_s[-1]), 1e-3))
     last.tick_params(axis="x", labelbottom=True)
