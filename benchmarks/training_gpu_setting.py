@@ -56,6 +56,7 @@ def ours(setting: Row, shape: Shape, device: str) -> Row:
         lora=LORA if setting["kind"] == "lora" else None,
         gradient_checkpointing=setting["checkpointing"],
         compile=setting["compile"],
+        kept_activations=setting["budget"],
         learning_rate=RATE,
     )
     trained = prepare(network, config)

@@ -74,6 +74,9 @@ class SFTConfig:
     compile: bool = False
     """torch compiles the language model's layers: faster on a GPU once it has, after the first steps.
     Results are the same to rounding, so not to the bit those of a run without."""
+    kept_activations: float = 1.0
+    """With `compile`: share of a layer's activations that is kept; torch chooses what is cheapest to
+    compute again. Faster than `gradient_checkpointing`, whose place it takes."""
     dense_weight: float = 0.0
     """Weight of the dense auxiliary loss: the video positions themselves learn to say the time
     and the running event. Speeds up training from scratch; 0 turns it off."""

@@ -26,6 +26,7 @@ LIMITS: Mapping[str, tuple[float, float]] = {
     "batch_size": (1, 65_536),
     "micro_batch_size": (1, 65_536),
     "pack_tokens": (1, math.inf),
+    "kept_activations": (0, 1),
     "learning_rate": (0, 100),
     "vision_learning_rate": (0, 100),
     "projector_learning_rate": (0, 100),

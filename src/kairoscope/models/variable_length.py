@@ -6,7 +6,6 @@ On a GPU one kernel for all of them: flash-attn's where it is installed, else to
 
 import inspect
 from collections.abc import Callable
-from functools import lru_cache
 from typing import Any
 
 import torch
@@ -45,11 +44,10 @@ def attend_segments(
     if query_1HLD.is_cuda and torch.is_autocast_enabled("cuda"):
         half = torch.get_autocast_dtype("cuda")
         query_1HLD, key_1GLD, value_1GLD = (x.to(half) for x in (query_1HLD, key_1GLD, value_1GLD))
-    kernel = gpu_kernel() if _fits_kernel(query_1HLD) else None
-    if kernel is not None:
+    if GPU_KERNEL is not None and _fits_kernel(query_1HLD):
         most = int((borders[1:] - borders[:-1]).max()) if longest is None else longest
         q, k, v = (x[0].transpose(0, 1) for x in (query_1HLD, key_1GLD, value_1GLD))
-        return kernel(q, k, v, borders.to(q.device, torch.int32), most, scaling, causal=causal)[
+        return GPU_KERNEL(q, k, v, borders.to(q.device, torch.int32), most, scaling, causal=causal)[
             None
         ]
     return _by_length(query_1HLD, key_1GLD, value_1GLD, borders, scaling, causal)
@@ -58,12 +56,6 @@ def attend_segments(
 def _fits_kernel(query: torch.Tensor) -> bool:
     head_dim = query.shape[-1]
     return query.is_cuda and query.dtype in HALF and head_dim % 8 == 0 and head_dim <= MOST_HEAD_DIM
-
-
-@lru_cache(maxsize=1)
-def gpu_kernel() -> Kernel | None:
-    """(query_LHD, key, value, borders, longest, scaling, causal=) -> (L, H, D), or None."""
-    return _flash_attn() or _torch_kernel()
 
 
 def _flash_attn() -> Kernel | None:
@@ -89,26 +81,29 @@ def _torch_kernel() -> Kernel | None:
     except ImportError:
         return None
     known = inspect.signature(varlen_attn).parameters
+    scales, windows, groups = (name in known for name in ("scale", "window_size", "enable_gqa"))
 
     def kernel(
         q: Any, k: Any, v: Any, borders: Any, most: int, scaling: float, *, causal: bool
     ) -> Any:
-        options: dict[str, Any] = {}
-        if "scale" in known:
-            options["scale"] = scaling
-        else:
+        options: dict[str, Any] = {"scale": scaling} if scales else {}
+        if not scales:
             q = q * (scaling * q.shape[-1] ** 0.5)
-        if "window_size" in known:
+        if windows:
             options["window_size"] = (-1, 0) if causal else (-1, -1)
         else:
             options["is_causal"] = causal
-        if "enable_gqa" in known:
+        if groups:
             options["enable_gqa"] = q.shape[1] != k.shape[1]
         elif q.shape[1] != k.shape[1]:
             k, v = (x.repeat_interleave(q.shape[1] // k.shape[1], dim=1) for x in (k, v))
         return varlen_attn(q, k, v, borders, borders, most, most, **options)
 
     return kernel
+
+
+GPU_KERNEL: Kernel | None = _flash_attn() or _torch_kernel()
+"""(query_LHD, key, value, borders, longest, scaling, causal=) -> (L, H, D), where there is one."""
 
 
 def _by_length(

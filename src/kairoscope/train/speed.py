@@ -4,6 +4,7 @@ from types import MethodType
 from typing import Any
 
 import torch
+import torch._functorch.config as functorch_config
 from peft.tuners.lora import LoraLayer
 from torch.nn import functional
 
@@ -20,9 +21,15 @@ def quicken(network: Any) -> None:
             changed.forward = MethodType(_adapted, module)
 
 
-def compile_layers(network: Any) -> None:
-    """Let torch compile the language model's layers, each by itself; the first step takes longer."""
-    for layer in network.model.language_model.layers:
+def compile_layers(network: Any, kept_activations: float) -> None:
+    """Let torch compile the layers, each by itself: those of a kind share what is compiled.
+
+    The first step takes longer, and again the first of another length.
+    """
+    dynamo: Any = torch._dynamo.config
+    dynamo.recompile_limit = max(dynamo.recompile_limit, 64)
+    functorch_config.activation_memory_budget = kept_activations
+    for layer in (*network.model.language_model.layers, *network.model.visual.blocks):
         layer.compile()
 
 

@@ -90,7 +90,7 @@ def prepare(network: Any, config: SFTConfig, group: Group = ALONE) -> Trained:
     if config.dtype == "bfloat16" and sharded is None:
         hold_frozen_in_bfloat16(network)
     if config.compile:
-        compile_layers(network)
+        compile_layers(network, config.kept_activations)
     optimizer = torch.optim.AdamW(
         parameter_groups(named, config),
         lr=config.learning_rate,
