@@ -46,7 +46,7 @@ class Judged:
             found = fuse(clip.times_s, clip.boundaries, evidence, pool)
             errors.append([abs(f.time_s - clip.truth_s[f.slot]) for f in found])
             confidences += [f.confidence for f in found]
-            doubts += [f.expected_error_s for f in found]
+            doubts += [f.doubt_s for f in found]
             inside += [
                 f.interval_s[0] - 1e-6 <= clip.truth_s[f.slot] <= f.interval_s[1] + 1e-6
                 for f in found

@@ -95,6 +95,17 @@ def simulated_clips(folder: Path, run: Path, k: int = NUM_EXAMPLES) -> list[Labe
     ]
 
 
+def families_of(folder: Path, run: Path, k: int = NUM_EXAMPLES) -> dict[str, list[Labelled]]:
+    """The same by what the clips show, as the beginnings of their names say."""
+    tracked = {row["video"] for row in _rows(folder / "tracks.jsonl")}
+    names = [row["sample_id"] for row in _rows(run / "records.jsonl")]
+    names = [name for name in names if name in tracked]
+    found: dict[str, list[Labelled]] = defaultdict(list)
+    for name, clip in zip(names, simulated_clips(folder, run, k), strict=True):
+        found[Path(name).name.split("_")[0]].append(clip)
+    return found
+
+
 def real_clips(data: Path, run: Path, k: int = NUM_EXAMPLES) -> list[Labelled]:
     """The real G1 clips: a run on `benchmarks.real_clips`' labels, and the recorded signals.
 

@@ -65,6 +65,32 @@ def test_labels_that_contradict_each_other_place_the_first() -> None:
     assert [boundary.frame for boundary in boundaries] == [50, None, None]
 
 
+def test_events_of_two_arms_end_in_any_order() -> None:
+    evidence = [[said("signals", 60)], [said("signals", 30)], [said("signals", 80)]]
+    one = combine(QUERY, TIMES_S, evidence, POOL)
+    frames = [boundary.frame for boundary in one]
+    assert frames == sorted(frames, key=lambda frame: frame or 0)
+    two = combine(QUERY, TIMES_S, evidence, POOL, arms=("left", "right", "left"))
+    assert [boundary.frame for boundary in two] == [60, 30, 80]
+    labelled = [[said("label", 60)], [said("label", 30)], [said("label", 80)]]
+    assert [b.frame for b in combine(QUERY, TIMES_S, labelled, POOL)] == [60, None, 80]
+    two = combine(QUERY, TIMES_S, labelled, POOL, arms=("left", "right", "left"))
+    assert [boundary.frame for boundary in two] == [60, 30, 80]
+
+
+def test_what_is_doubted_most_is_what_a_source_objects_to() -> None:
+    alike, apart = (
+        combine(("a",), TIMES_S, [[said("signals", 20), said("model", frame)]], POOL)[0]
+        for frame in (20, 70)
+    )
+    assert alike.frame == apart.frame == 20
+    assert alike.doubt_s is not None
+    assert apart.doubt_s is not None
+    assert apart.doubt_s > alike.doubt_s + 0.1
+    (labelled,) = combine(("a",), TIMES_S, [[said("label", 20)]], POOL)
+    assert labelled.doubt_s is None
+
+
 def test_signals_and_model_that_contradict_each_other_are_flagged() -> None:
     for frame, is_odd in ((21, False), (60, True)):
         (boundary,) = combine(("a",), TIMES_S, [[said("signals", 20), said("model", frame)]], POOL)
@@ -112,6 +138,7 @@ def placed(frames: list[int], source: Source = "signals") -> tuple[Boundary, ...
             source=source,
             confidence=None if source == "label" else 0.8,
             interval_s=None,
+            doubt_s=None,
             reasons=(),
         )
         for name, frame in zip(QUERY, frames, strict=True)
@@ -122,6 +149,21 @@ PLAN = SignalPlan(
     spec=TaskSpec(name="t", signals=("x", "y"), offsets=((5, 10), (5, 10))),
     signals={"a": "x", "b": "y"},
 )
+
+
+def test_every_arm_is_legal_by_itself() -> None:
+    plan = SignalPlan(
+        spec=TaskSpec(name="t", signals=("x", "y"), offsets=((5, 10), (5, 10))),
+        signals={"a": "x", "b": "y"},
+        arms={"x": "left", "y": "right"},
+    )
+    crossed = placed([60, 30, 90])
+    assert made_legal(crossed, PLAN, TIMES_S)[1] is not None
+    assert made_legal(crossed, plan, TIMES_S) == (crossed, None)
+    late, trouble = made_legal(placed([60, 97, 98]), plan, TIMES_S)
+    assert trouble is not None
+    assert "not legal for generation" not in late[0].flags
+    assert "not legal for generation" in late[1].flags
 
 
 @settings(max_examples=200, deadline=None)

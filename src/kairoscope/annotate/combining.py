@@ -13,7 +13,7 @@ import numpy as np
 
 from kairoscope.annotate.videos import LOW_CONFIDENCE
 from kairoscope.events import Query
-from kairoscope.fusion import Fused, Pool, ends_by_arm, fuse, speaking, within
+from kairoscope.fusion import Fused, Pool, doubt_of, ends_by_arm, fuse, speaking, within
 from kairoscope.robot.columns import Floats
 
 Source = Literal["label", "signals", "model", "prior"]
@@ -51,6 +51,8 @@ class Boundary:
     """Probability that it is within 0.25 s of the truth; None for a label."""
     interval_s: tuple[float, float] | None
     """The end lies inside with probability 0.8."""
+    doubt_s: float | None
+    """How far it may be off, in s: what a person should look at first; None for a label."""
     reasons: tuple[str, ...]
     """What each source said."""
     flags: tuple[str, ...] = ()
@@ -176,6 +178,7 @@ def _unplaced(name: str, evidence: Sequence[Evidence], why: tuple[str, ...] = ()
         source=None,
         confidence=None,
         interval_s=None,
+        doubt_s=None,
         reasons=(*why, *said) or ("nothing is known about it",),
     )
 
@@ -191,7 +194,7 @@ def _boundary(
     assert chosen.frame is not None
     end_s = float(times_s[chosen.frame])
     is_label = chosen.source == "label"
-    sure = 0.0
+    sure = doubt_s = 0.0
     if not is_label:
         told: dict[str, dict[str, Floats]] = {
             one.source: {fused.slot: one.probabilities_T}
@@ -200,6 +203,7 @@ def _boundary(
         }
         sources = speaking(told, fused.slot)
         sure = pool.mix(sources).calibration(_mass(fused, times_s, end_s))
+        doubt_s = doubt_of(times_s, fused.probabilities_T, sources, end_s)
     low_s, high_s = fused.interval_s
     return Boundary(
         event=name,
@@ -208,6 +212,7 @@ def _boundary(
         source=chosen.source,
         confidence=None if is_label else sure,
         interval_s=None if is_label else (min(low_s, end_s), max(high_s, end_s)),
+        doubt_s=None if is_label else doubt_s,
         reasons=tuple(f"{one.source}: {one.reason}" for one in evidence),
         flags=() if is_label else _flags(chosen, chosen.frame, sure, times_s, evidence),
     )

@@ -11,7 +11,7 @@ from kairoscope.prior import Demonstration
 from kairoscope.prior_distribution import time_priors
 from kairoscope.robot.columns import Floats
 
-MOST_COMPARED = 16
+MOST_COMPARED = 12
 """Labelled episodes about which the model is asked, too, to see how far it can be believed."""
 
 

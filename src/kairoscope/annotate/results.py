@@ -97,6 +97,7 @@ def _events(
                 "confidence": None
                 if boundary.confidence is None
                 else round(boundary.confidence, 4),
+                "doubt_s": None if boundary.doubt_s is None else round(boundary.doubt_s, 4),
                 "start_interval_s": None,
                 "end_interval_s": interval_s and [round(t, 3) for t in interval_s],
                 "flags": list(boundary.flags),

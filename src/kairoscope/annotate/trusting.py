@@ -1,18 +1,26 @@
 """How far each source is believed on one dataset: by its labels, and by how sources agree."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from kairoscope.annotate.combining import Source
 from kairoscope.annotate.examples import Example, compared, prior_for
 from kairoscope.annotate.gathered import Gathered, answered
 from kairoscope.annotate.sources import evidence_of
 from kairoscope.fusion import Pool, ends_by_arm, speaking
-from kairoscope.fusion.doubt import agreement, doubting, lost_share
+from kairoscope.fusion.doubt import Doubt, agreement, doubting, lost_share
 from kairoscope.pool_fitting import Labelled, default_pool, fit_pool
+from kairoscope.robot.columns import Floats
+
+STRENGTH = 8.0
+"""How firmly weights stay where they are, in clips: see docs/fusion.md."""
+SIGNALS_DOUBT = Doubt(lost=0.3, found=10.0)
+"""Signals that do not know say so, and are hardly ever lost."""
+LABEL_SCALE_S = 0.15
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,16 +31,16 @@ class Trusted:
     num_labelled: int
     """Labelled episodes that it was adapted to."""
     num_compared: int
-    """Boundaries of which signals and model both say something."""
-    lost: float | None
-    """Share of them at which the model is lost, as far as known without labels."""
+    """Boundaries at which the model could be compared with signals or labels."""
+    lost: Mapping[str, float]
+    """Source -> share of boundaries at which it does not find what it is compared with."""
 
     def plain(self) -> dict[str, Any]:
         """As JSON values."""
         return {
             "num_labelled": self.num_labelled,
             "num_compared": self.num_compared,
-            "model_lost": None if self.lost is None else round(self.lost, 4),
+            "lost": {source: round(share, 4) for source, share in sorted(self.lost.items())},
             "trust": {
                 " + ".join(sorted(sources)): {
                     source: {"weight": round(trust.weight, 4), "floor": round(trust.floor, 5)}
@@ -48,34 +56,58 @@ def trusted(
 ) -> Trusted:
     """How far each source is believed on this dataset.
 
+    A source is lost as often as it does not find what labels say, and the model also as often as
+    it does not find what signals find. Weights are then adapted to the labels, the prior of each
+    being made of the others.
+
     Args:
         gathered: what is known of every episode.
-        asked: labelled episodes by which sources are judged; None: the model was not asked.
+        asked: labelled episodes about which the model was asked; None: it was not asked at all.
         examples: the labelled episodes.
     """
-    judged = compared(examples)
-    agreements: list[float] = []
+    by_signals: list[float] = []
     labelled: list[Labelled] = []
-    for one in _told(gathered, asked, examples, judged):
-        agreements += _agreements(one)
+    for one in _told(gathered, asked, examples, compared(examples)):
+        by_signals += agreements(one, "model", one.evidence.get("signals", {}))
         if one.truth_s:
             labelled.append(one)
-    lost = lost_share(agreements) if agreements else None
-    pool = default_pool() if lost is None else doubting(default_pool(), {"model": lost})
+    by_labels = {
+        source: [a for one in labelled for a in agreements(one, source, _truths(one))]
+        for source in ("model", "signals")
+    }
+    lost = {}
+    if by_signals or by_labels["model"]:
+        lost["model"] = lost_share([*by_signals, *by_labels["model"]])
+    if by_labels["signals"]:
+        lost["signals"] = lost_share(by_labels["signals"], SIGNALS_DOUBT)
+    pool = doubting(default_pool(), lost)
     if labelled:
-        pool = fit_pool(labelled, pool)
-    return Trusted(pool=pool, num_labelled=len(labelled), num_compared=len(agreements), lost=lost)
+        pool = fit_pool(labelled, pool, STRENGTH)
+    return Trusted(
+        pool=pool,
+        num_labelled=len(labelled),
+        num_compared=len(by_signals) + len(by_labels["model"]),
+        lost=lost,
+    )
 
 
-def _agreements(told: Labelled) -> list[float]:
-    """Of model and signals, about every boundary of which both say something."""
-    signals, model = (told.evidence.get(source, {}) for source in ("signals", "model"))
-    both = {"signals": signals, "model": model}
+def agreements(told: Labelled, source: Source, others: Mapping[str, Floats]) -> list[float]:
+    """Of one source and what is believed, about every boundary of which both say something."""
+    own = told.evidence.get(source, {})
     return [
-        agreement(told.times_s, model[slot], signals[slot])
-        for slot in sorted(signals.keys() & model.keys())
-        if len(speaking(both, slot)) == 2
+        agreement(told.times_s, own[slot], others[slot])
+        for slot in sorted(own.keys() & others.keys())
+        if len(speaking({"own": own, "other": others}, slot)) == 2
     ]
+
+
+def _truths(told: Labelled) -> dict[str, Floats]:
+    """Labels as distributions: people place a moment within a few frames of each other."""
+    found = {}
+    for slot, end_s in told.truth_s.items():
+        weights = np.exp(-np.abs(told.times_s - end_s) / LABEL_SCALE_S)
+        found[slot] = np.asarray(weights / weights.sum())
+    return found
 
 
 def _told(

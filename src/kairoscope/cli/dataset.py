@@ -115,12 +115,10 @@ def _print_notes(dataset: Any, tally: Any) -> None:
     for remark in getattr(dataset, "notes", ()):
         note("note: ", remark)
     note_damaged(tally.num_damaged)
-    if tally.trust.lost is not None and tally.trust.lost >= MUCH_LOST:
-        note(
-            "note: ",
-            f"the model finds what signals find in {1 - tally.trust.lost:.0%} of "
-            f"{tally.trust.num_compared} events only, and is believed accordingly less",
-        )
+    for source, share in tally.trust.lost.items():
+        if share >= MUCH_LOST:
+            text = f"{source}: not where signals or labels are in about {share:.0%} of events"
+            note("note: ", f"{text}, and believed accordingly less")
     for gripper in tally.grippers:
         note("gripper: ", _title(gripper))
 

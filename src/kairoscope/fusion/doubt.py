@@ -23,6 +23,8 @@ from kairoscope.posteriors import CONFIDENT_WITHIN_S
 GRID = np.linspace(0.0025, 0.9975, 200)
 """Shares at which the posterior is summed up."""
 MOST_FLOOR = 0.999
+USUAL = 0.05
+"""A share up to this is what the pool's own floors stand for already."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,7 +74,7 @@ def lost_share(agreements: Sequence[float], doubt: Doubt = DEFAULT_DOUBT) -> flo
 
 
 def doubting(pool: Pool, shares: Mapping[str, float]) -> Pool:
-    """A pool that believes these sources less: lost in that share of cases beside its own floors.
+    """A pool that believes these sources less: lost in more cases than its own floors say.
 
     Args:
         pool: what is believed of sources that are not lost.
@@ -93,6 +95,7 @@ def doubting(pool: Pool, shares: Mapping[str, float]) -> Pool:
 
 
 def _less(trust: Trust, share: float) -> Trust:
-    if share <= 0:
+    beyond = (share - USUAL) / (1 - USUAL)
+    if beyond <= 0:
         return trust
-    return Trust(trust.weight, min(MOST_FLOOR, 1 - (1 - trust.floor) * (1 - share)))
+    return Trust(trust.weight, min(MOST_FLOOR, 1 - (1 - trust.floor) * (1 - beyond)))

@@ -43,7 +43,8 @@ class Fit:
 
 END = Anchor()
 CLOSED = Anchor(before_s=0.06, motion_share=0.1)
-LET_GO = Anchor(before_s=0.12)
+LET_GO = Anchor(before_s=0.25, after_s=0.25)
+"""When a thing is let go while fingers open is a matter of definition: between first and last move."""
 ARRIVED = Anchor("arrival", before_s=0.3, after_s=0.3)
 START = Anchor("start")
 SINCE = Anchor("since", before_s=0.05, after_s=3.0)
