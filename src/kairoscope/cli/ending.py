@@ -16,8 +16,8 @@ from kairoscope.core import UserError
 
 FAULT, USER_ERROR = 1, 2
 VERBS = (
-    *("whole", "annotation", "review", "plotting", "evaluation", "video", "training"),
-    *("inspection", "reporting", "conversion", "rendering", "world", "doctor"),
+    *("whole", "annotation", "review", "plotting", "evaluation", "video", "training", "planning"),
+    *("inspection", "reporting", "conversion", "export", "rendering", "world", "doctor"),
 )
 """Modules with commands, in the order of the help."""
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -13,18 +13,32 @@ from kairoscope.cli.options import (
     DeviceOption,
     FramesOption,
     ModelOption,
-    OutOption,
     PromptOption,
-    RecipeArgument,
     SetOption,
     check_model,
     read_config,
 )
+from kairoscope.cli.processes import join_group
 from kairoscope.cli.progress import bars
+from kairoscope.cli.sft_options import (
+    AllowOtherFramesOption,
+    DryRunOption,
+    HeldOutOption,
+    LoggerOption,
+    ManyDataOption,
+    SFTConfigOption,
+    SFTModelOption,
+    SFTOutOption,
+    SFTRecipeArgument,
+)
 from kairoscope.core import UserError
 from kairoscope.limits import MOST_SEED
 
-HELD_OUT_SHARE = 0.15
+if TYPE_CHECKING:
+    from kairoscope.config import Recipe
+    from kairoscope.recipes.asked import Asked
+    from kairoscope.train.group import Group
+
 MAX_LISTED = 20
 
 
@@ -74,80 +88,115 @@ def new_model(
 
 @command("Evaluate and train")
 def sft(
-    recipe: RecipeArgument,
-    data: DataOption,
-    folder: OutOption,
-    model: ModelOption = "builtin",
-    held_out: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="DATA",
-            help="Labelled clips to choose the best checkpoint on (default: 15 % of the groups).",
-        ),
-    ] = None,
-    config: ConfigOption = None,
+    recipe: SFTRecipeArgument = "subtask-times",
+    data: ManyDataOption = None,
+    folder: SFTOutOption = None,
+    model: SFTModelOption = None,
+    held_out: HeldOutOption = None,
+    config: SFTConfigOption = None,
     settings: SetOption = None,
     prompt: PromptOption = None,
     frames: FramesOption = None,
+    allow_other_frames: AllowOtherFramesOption = False,  # noqa: FBT002
+    logger: LoggerOption = None,
+    dry_run: DryRunOption = False,  # noqa: FBT002
     device: DeviceOption = None,
 ) -> None:
     """Fine-tune a checkpoint on labelled clips. Run it again after a kill to go on exactly.
 
     Writes the best checkpoint (best/, which transformers loads), train.jsonl, curation.json and
-    training.html. Clips and labels that cannot be used are counted and listed.
+    training.html. Clips and labels that cannot be used are counted and listed. Under torchrun, several
+    processes share the work. A TOML file of cosmos-rl works as it is; --dry-run shows what every key of
+    it becomes.
     """
-    check_model(model)
+    if model:
+        check_model(model)
     from kairoscope.recipes import get_recipe
-    from kairoscope.recipes.stages import load_data
-    from kairoscope.recipes.training import curate_stage, sft_config_for, train_stage
-    from kairoscope.settings import assignments
+    from kairoscope.recipes.asked import Options, asked_for
 
     chosen = get_recipe(recipe)
-    tables = read_config(config)
-    changes = [
-        (f"{config} [sft]", tables["sft"]),
-        ("--set", assignments(settings or [], "--set")),
-    ]
-    sft_config = sft_config_for(chosen, model, changes)
-    samples, problems = load_data(data)
-    chosen_on = load_data(held_out) if held_out else None
+    options = Options(
+        config=config,
+        data=data or (),
+        held_out=held_out,
+        model=model,
+        out=folder,
+        settings=settings or (),
+        frames=frames or (),
+        loggers=logger or (),
+        allow_other_frames=allow_other_frames,
+    )
+    if dry_run:
+        from kairoscope.cli.dry_run import show_dry_run
+
+        show_dry_run(asked_for(chosen, options, dry=True))
+        return
+    group = join_group()
+    asked = asked_for(chosen, options)
+    if asked.mapped is not None:
+        from kairoscope.cli.dry_run import warn_of
+
+        warn_of(asked.mapped)
+    _train(chosen, asked, group, prompt=prompt, device=device)
+
+
+def _train(
+    recipe: "Recipe", asked: "Asked", group: "Group", *, prompt: Path | None, device: str | None
+) -> None:
+    """Curate, train, and say what came of it."""
+    from kairoscope.recipes.sources import load_sources
+    from kairoscope.recipes.training import curate_stage, train_stage
+
+    loaded = group.from_first(lambda: load_sources(asked.sources))
+    apart = asked.held_out
+    chosen_on = group.from_first(lambda: load_sources([apart])) if apart else None
+    share = 0.0 if apart else asked.holdout_share(len(loaded.samples))
     with bars() as progress:
-        curation = curate_stage(
-            samples,
-            problems,
-            holdout=0.0 if held_out else HELD_OUT_SHARE,
-            seed=sft_config.seed,
-            on_progress=progress,
+        curation = group.from_first(
+            lambda: curate_stage(
+                loaded.samples,
+                loaded.problems,
+                holdout=share,
+                seed=asked.config.seed,
+                on_progress=progress,
+            )
         )
         left_out = [f"{drop.sample_id}: {drop.reason}: {drop.detail}" for drop in curation.drops]
-        left_out += [f"held out: {problem}" for problem in (chosen_on[1] if chosen_on else [])]
-        list_left_out(left_out, folder / "curation.json")
+        left_out += [f"held out: {one}" for one in (chosen_on.problems if chosen_on else [])]
+        list_left_out(left_out, asked.out / "curation.json")
         result = train_stage(
-            chosen,
-            model=model,
+            recipe,
+            model=asked.model,
             train=curation.train,
-            held_out=chosen_on[0] if chosen_on else curation.held_out,
+            held_out=chosen_on.samples if chosen_on else curation.held_out,
             checksums=curation.hashes,
-            out=folder,
-            config=sft_config,
-            frames={**tables["frames"], **assignments(frames or [], "--frames")},
+            out=asked.out,
+            config=asked.config,
+            frames=asked.frames,
             device=device,
             on_progress=progress,
             prompt=prompt,
             curation=curation.manifest(),
             on_advice=advise,
+            mix=loaded.mix,
+            logging=asked.logging,
+            mapping=asked.mapped.rows if asked.mapped else (),
+            group=group,
         )
+    group.leave()
     rejected = [f"{one.sample_id}: {one.reason}" for one in result.rejected]
-    list_left_out(rejected, folder / "train.jsonl")
-    judged = len(chosen_on[0] if chosen_on else curation.held_out)
+    list_left_out(rejected, asked.out / "train.jsonl")
+    judged = len(chosen_on.samples if chosen_on else curation.held_out)
     trained_on = counted(len(curation.train) - len(rejected), "clip")
     not_used = len(curation.drops) + len(rejected)
+    stopped = result.last_step < result.num_steps
     say(
         f"trained on {trained_on}, {judged} held out, {not_used} left out; "
         f"{'best' if judged else 'last'} checkpoint, step {result.best_step} of "
-        f"{result.num_steps}: {result.checkpoint}"
+        f"{result.num_steps}{f', ended at {result.last_step}' if stopped else ''}: "
+        f"{result.checkpoint}"
     )
-    say(f"report: {folder / 'training.html'}")
+    say(f"report: {asked.out / 'training.html'}")
 
 
 @command("Data, models, this machine")

@@ -90,6 +90,8 @@ class Rule:
 
 def shown(value: Any) -> str:
     """A value as a TOML file would have it."""
+    if value is None:
+        return "none"
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, str):

@@ -12,6 +12,7 @@ other readers ignore. `datasets` is imported only when a dataset is opened.
 """
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -33,6 +34,7 @@ from kairoscope.data.rows import Problem, kind_of
 from kairoscope.storage import whole_folder
 
 COLUMN = "conversations"
+_DEMONSTRATION = re.compile(r"(.*demo[-_]?[0-9]+)[-_.][^/]*$", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -172,12 +174,21 @@ def _conversation(row: Mapping[str, Any], messages: Messages) -> Conversation:
         video,
         names,
         answer,
-        group=_own(row, "group"),
+        group=_own(row, "group") or demonstration_of(video),
         task=_own(row, "scenario"),
         duration_s=row.get("duration_s"),
     )
     sample = replace(label.sample(Path()), id=_own(row, "id") or label.video)
     return Conversation(sample=sample, prompt=prompt_of(messages), answer=answer, messages=messages)
+
+
+def demonstration_of(video: str) -> str | None:
+    """The demonstration that a clip shows, by names such as `coffee_d0_demo2_agentview.mp4`, or None.
+
+    Clips of several cameras then share a group, as the recording that they are of.
+    """
+    found = _DEMONSTRATION.match(video)
+    return found[1] if found else None
 
 
 def _own(row: Mapping[str, Any], key: str) -> str | None:

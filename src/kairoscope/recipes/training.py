@@ -3,12 +3,14 @@
 import hashlib
 import math
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
 from kairoscope.config import Recipe, SFTConfig
 from kairoscope.core import Sample, Task, UserError
+from kairoscope.cosmos_rl.reading import Row
 from kairoscope.curate import check_apart, curate, decoded, hash_clip
 from kairoscope.curation import ClipFacts, Curation
 from kairoscope.data.rows import Problem
@@ -21,10 +23,12 @@ from kairoscope.recipes.stages import Frames, Progress, asked_with, policy_for
 from kairoscope.runs import Run
 from kairoscope.settings import changed
 from kairoscope.storage import canonical_json, plain
+from kairoscope.train.group import ALONE, Group
+from kairoscope.train.loggers import BY_DEFAULT, Loggers, Logging
+from kairoscope.train.mixing import Mix, balance_advice, epoch_size, label_counts, strata_of
 from kairoscope.train.schedule import num_steps, warmup_advice
 from kairoscope.train.sft import SFTResult, sft
 from kairoscope.train.survey import Rejected
-from kairoscope.train.tensorboard import ScalarBoard
 
 AnySample = Sample[Any, Any]
 
@@ -37,7 +41,14 @@ def sft_config_for(recipe: Recipe, model: str, changes: Sequence[tuple[str, Any]
         model: its `kairoscope.json` may hold an `sft` table.
         changes: (where it comes from, table) in the order in which they apply.
     """
-    recommended = read_settings(located(model, small=True), "sft")
+    return sft_config_in(located(model, small=True), recipe, model, changes)
+
+
+def sft_config_in(
+    folder: Path, recipe: Recipe, model: str, changes: Sequence[tuple[str, Any]]
+) -> SFTConfig:
+    """`sft_config_for` a model whose small files are in `folder`."""
+    recommended = read_settings(folder, "sft")
     config = changed(recipe.sft, recommended, f"{model} kairoscope.json [sft]")
     for where, table in changes:
         config = changed(config, table, where)
@@ -108,6 +119,10 @@ def train_stage(
     prompt: Path | None = None,
     curation: Mapping[str, Any] | None = None,
     on_advice: Callable[[str], None] | None = None,
+    mix: Mix | None = None,
+    logging: Logging = BY_DEFAULT,
+    mapping: Sequence[Row] = (),
+    group: Group = ALONE,
 ) -> SFTResult:
     """Fine-tune `model` in the run folder `out`; goes on where it stopped, or is done already.
 
@@ -125,6 +140,10 @@ def train_stage(
         prompt: a file with other words than the recipe's.
         curation: kept in the run as `curation.json`.
         on_advice: told what is allowed and yet hardly meant, before the first step.
+        mix: where samples come from, and how much of each source an epoch takes.
+        logging: where numbers go beside `train.jsonl`.
+        mapping: what became of the keys of a cosmos-rl file; kept in the run as `cosmos_rl.json`.
+        group: processes that train together; the first writes the run.
 
     Raises:
         UserError: nothing to train on, groups on both sides, another run's folder.
@@ -142,31 +161,34 @@ def train_stage(
         "data": {
             "train": samples_digest(task, train, checksums),
             "held_out": samples_digest(task, held_out, checksums),
+            **({"weights": dict(mix.weights)} if mix and mix.weights else {}),
         },
         "frames": plain(policy),
-        "sft": plain(config),
+        # However many processes share the work, and how, it is the same run.
+        "sft": {name: value for name, value in plain(config).items() if name != "parallel"},
     }
-    with (
-        Run.open(out, kind="sft", config=run_config | words) as run,
-        ScalarBoard(out / "tensorboard") as board,
-    ):
-        if curation is not None:
-            run.write_json("curation.json", curation)
-        finished = run.read_json("result.json")
+    with ExitStack() as files:
+        run = None
+        if group.is_first:
+            run = files.enter_context(Run.open(out, kind="sft", config=run_config | words))
+            _keep(run, curation, mapping, train, held_out)
+        finished = group.from_first(lambda: None if run is None else run.read_json("result.json"))
         if finished is not None:
             return _result(out, finished)
-        advice = warmup_advice(config, num_steps(config, len(train)))
-        if advice and on_advice:
-            on_advice(advice)
+        for advice in _advice(train, config, mix):
+            (on_advice or _unheard)(advice)
+        board = files.enter_context(logging.open(out, run_config) if run else Loggers((), out))
 
         def log(row: dict[str, Any]) -> None:
+            if run is None:
+                return
             run.append("train", row)
             board.write(row)
             if row["kind"] == "step":
                 on_progress(f"training, loss {row['loss']:.3f}", row["step"], row["of"])
 
         result = sft(
-            _load(model, device, on_progress),
+            _load(model, group.device(device), on_progress),
             task,
             train,
             held_out,
@@ -175,11 +197,45 @@ def train_stage(
             out=out,
             log=log,
             on_check=lambda done, total: on_progress("decoding clips", done, total),
+            on_warning=on_advice,
+            on_plan=on_advice,
             tracks=hand_tracks_of(train) if config.dense_weight else None,
+            mix=mix,
+            group=group,
         )
-        run.write_json("result.json", _result_row(result))
-        write_page(out)
+        if run:
+            run.write_json("result.json", _result_row(result))
+            write_page(out)
         return result
+
+
+def _keep(
+    run: Run,
+    curation: Mapping[str, Any] | None,
+    mapping: Sequence[Row],
+    train: Sequence[AnySample],
+    held_out: Sequence[AnySample],
+) -> None:
+    """What was trained on and what a file became are part of the run."""
+    if curation is not None:
+        labels = {"train": label_counts(train), "held_out": label_counts(held_out)}
+        run.write_json("curation.json", {**curation, "labels": labels})
+    if mapping:
+        run.write_json("cosmos_rl.json", [plain(row) for row in mapping])
+
+
+def _advice(train: Sequence[AnySample], config: SFTConfig, mix: Mix | None) -> list[str]:
+    """What is allowed and yet hardly meant."""
+    steps = num_steps(config, epoch_size(strata_of(train, config.balance, mix)))
+    found = (
+        warmup_advice(config, steps),
+        balance_advice(label_counts(train), config.balance),
+    )
+    return [advice for advice in found if advice]
+
+
+def _unheard(_advice: str) -> None:
+    """For callers who do not ask."""
 
 
 def _load(model: str, device: str | None, on_progress: Progress) -> Checkpoint:
@@ -202,6 +258,7 @@ def _result(out: Path, row: Mapping[str, Any]) -> SFTResult:
         best_step=row["best_step"],
         best_score=float("nan") if score is None else score,
         num_steps=row["num_steps"],
+        last_step=row["last_step"],
         rejected=tuple(Rejected(**rejected) for rejected in row["rejected"]),
         checkpoint=out / row["checkpoint"],
     )

@@ -2,6 +2,8 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol, Self
@@ -65,7 +67,7 @@ class Wandb:
     ) -> None:
         """Begin or go on. Raises UserError where the package is not there."""
         try:
-            import wandb
+            wandb = import_module("wandb")
         except ImportError as error:
             raise UserError(
                 "--logger wandb: the package wandb is not installed; install it (pip install wandb) and "
@@ -144,6 +146,28 @@ class Loggers:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Logging:
+    """Which loggers a run has, and what W&B calls it."""
+
+    names: tuple[str, ...] = DEFAULT
+    project: str | None = None
+    experiment: str | None = None
+
+    def open(self, folder: Path, config: Mapping[str, Any]) -> Loggers:
+        """Open them for a run; `config` is what W&B keeps of its settings."""
+        return Loggers(
+            self.names,
+            folder,
+            project=self.project,
+            experiment=self.experiment,
+            config=config,
+        )
+
+
+BY_DEFAULT = Logging()
 
 
 def check_loggers(names: Sequence[str]) -> None:

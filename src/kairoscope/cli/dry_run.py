@@ -1,0 +1,91 @@
+"""`--dry-run` of a training: what every key of a file became, and how long the run would be."""
+
+from rich.table import Table
+from rich.text import Text
+
+from kairoscope.cli.app import counted, note, out, say, show
+from kairoscope.core import UserError
+from kairoscope.cosmos_rl.mapping import Mapped
+from kairoscope.cosmos_rl.reading import Row, shown
+from kairoscope.recipes.asked import Asked
+from kairoscope.recipes.sources import load_sources
+from kairoscope.train.mixing import epoch_size, strata_of
+from kairoscope.train.schedule import num_steps
+
+WIDE = 140
+"""Columns of a terminal from which on a table can be read."""
+STYLES = {"warning": "yellow", "refused": "red", "adapted": "cyan", "no effect": "dim"}
+
+
+def show_mapping(mapped: Mapped) -> None:
+    """Every key: its value, what became of it, and why; a table where there is room for one."""
+    title = f"{mapped.where}, for cosmos-rl {mapped.version}"
+    if out.width < WIDE:
+        say(title)
+        for row in mapped.rows:
+            say(f"{row.key} = {_value(row)}", STYLES.get(row.outcome, ""))
+            parts = [row.outcome, row.became, row.why]
+            say("    " + ": ".join(part for part in parts if part))
+        return
+    table = Table(title=title, title_justify="left")
+    table.add_column("key", no_wrap=True)
+    for heading in ("value", "", "became", "why"):
+        table.add_column(heading, overflow="fold")
+    for row in mapped.rows:
+        cells = (row.key, _value(row), row.outcome, row.became, row.why)
+        table.add_row(*(Text(cell) for cell in cells), style=STYLES.get(row.outcome, ""))
+    show(table)
+
+
+def _value(row: Row) -> str:
+    return shown(row.value) if row.given else f"{shown(row.value)} (not in the file)"
+
+
+def warn_of(mapped: Mapped) -> None:
+    """What of a file is not done, or done in another way, before a run."""
+    for row in (*mapped.with_outcome("warning"), *mapped.with_outcome("adapted")):
+        note(f"{row.outcome}: ", _in_a_line(row))
+
+
+def _in_a_line(row: Row) -> str:
+    became = f" -> {row.became}" if row.became else ""
+    given = "" if row.given else ", not in the file"
+    return f"{row.key} = {shown(row.value)}{given}{became}: {row.why}"
+
+
+def show_dry_run(asked: Asked) -> None:
+    """Print the mapping and the plan. Raises UserError where a run would be refused."""
+    if asked.mapped is not None:
+        show_mapping(asked.mapped)
+        if asked.mapped.kind != "sft":
+            raise UserError(
+                f"{asked.mapped.where}: is for GRPO, which kairoscope sft does not train"
+            )
+    say(f"model: {asked.model}")
+    say(f"out: {asked.out}")
+    for source in asked.sources:
+        say(f"data: {source.path}, weight {source.weight:g}")
+    say(f"steps: {_steps(asked)}")
+    if asked.mapped is not None:
+        asked.mapped.check()
+
+
+def _steps(asked: Asked) -> str:
+    config = asked.config
+    rule = (
+        f"{config.epochs:g} epochs, {config.batch_size} samples a step"
+        + {"exact": "", "up": ", epochs rounded up", "down": ", epochs rounded down"}[
+            config.epoch_steps
+        ]
+    )
+    if not asked.sources or not all(source.path.exists() for source in asked.sources):
+        return f"not known, the data is not there ({rule})"
+    try:
+        loaded = load_sources(asked.sources)
+    except UserError as error:
+        return f"not known ({rule}); {error}"
+    share = 0.0 if asked.held_out else asked.holdout_share(len(loaded.samples))
+    samples = epoch_size(strata_of(loaded.samples, config.balance, loaded.mix))
+    trained = max(1, samples - round(share * samples))
+    steps = num_steps(config, trained)
+    return f"{steps:,} or so, for {counted(trained, 'sample')} an epoch ({rule})"

@@ -1,0 +1,89 @@
+"""`kairoscope export`."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from kairoscope.cli.app import command, counted, note, say
+from kairoscope.cli.options import FramesOption, SetOption
+from kairoscope.cli.progress import bars
+
+MAX_LISTED = 20
+HELD_OUT_SHARE = 0.1
+STAMPS = (
+    "cosmos-rl draws none into the frames; kairoscope stamp burns them into the clips before, or the "
+    "model learns without"
+)
+
+
+@command("Data, models, this machine")
+def export(
+    folder: Annotated[
+        Path, typer.Option("--out", metavar="FOLDER", help="A new folder for what is written.")
+    ],
+    data: Annotated[
+        Path,
+        typer.Option(
+            "--cosmos-rl",
+            metavar="DATA",
+            help="Labelled clips, as for sft: written in the form in which cosmos-rl trains on them.",
+        ),
+    ],
+    recipe: Annotated[
+        str, typer.Option(metavar="RECIPE", help="Gives the prompts: subtask-times.")
+    ] = "subtask-times",
+    model: Annotated[
+        str,
+        typer.Option("--model", metavar="MODEL", help="What cosmos-rl shall begin with."),
+    ] = "nvidia/Cosmos-Reason1-7B",
+    release: Annotated[
+        Literal["0.2.6", "0.4.4"],
+        typer.Option("--release", help="Of cosmos-rl: the recipes' own, or the newest known here."),
+    ] = "0.4.4",
+    gpus: Annotated[
+        int, typer.Option(min=1, max=1024, metavar="N", help="GPUs to share a batch among.")
+    ] = 8,
+    settings: SetOption = None,
+    frames: FramesOption = None,
+) -> None:
+    """Write dataset, configuration and entry script for those who train with cosmos-rl.
+
+    Clips and labels are checked as for sft. Whole groups are held out: cosmos-rl holds out the first
+    rows, and theirs come first.
+    """
+    from kairoscope.config import SFTConfig
+    from kairoscope.recipes import get_recipe
+    from kairoscope.recipes.export import CONFIG, SCRIPT, export_cosmos_rl
+    from kairoscope.recipes.sources import Source, load_sources
+    from kairoscope.settings import assignments, changed
+
+    chosen = get_recipe(recipe)
+    loaded = load_sources([Source(path=data)])
+    start = SFTConfig(
+        schedule="constant" if release == "0.2.6" else "cosine",
+        dtype="bfloat16",
+        gradient_checkpointing=True,
+    )
+    with bars() as progress:
+        done = export_cosmos_rl(
+            chosen,
+            loaded.samples,
+            loaded.problems,
+            folder,
+            config=changed(start, assignments(settings or [], "--set"), "--set"),
+            frames=changed(chosen.frames, assignments(frames or [], "--frames"), "--frames"),
+            model=model,
+            holdout=HELD_OUT_SHARE,
+            gpus=gpus,
+            on_progress=progress,
+            version=release,
+        )
+    for reason in done.left_out[:MAX_LISTED]:
+        note("left out: ", reason)
+    if len(done.left_out) > MAX_LISTED:
+        note(f"and {len(done.left_out) - MAX_LISTED} more")
+    if done.needs_stamps:
+        note("stamps: ", STAMPS)
+    say(f"{folder}: {counted(done.num_train, 'sample')}, {done.num_held_out} held out")
+    say(f"train: cd {folder} && cosmos-rl --config {CONFIG} {SCRIPT}")
