@@ -40,7 +40,7 @@ def to_patches(
             f"H and W multiples of {geometry.unit_px}"
         )
     grid_t, grid_h, grid_w = -(-num_frames // tp), height // p, width // p
-    if pixels_THWC.device.type != "cpu":
+    if pixels_THWC.device.type != "cpu" or type(pixels_THWC) is not torch.Tensor:
         return _on_device(pixels_THWC, geometry), (grid_t, grid_h, grid_w)
     # NumPy, not torch: torch would wake its threads for each small step, and these would then wait
     # busily for the next one; two cores paid three times as much.
