@@ -10,7 +10,7 @@ from contextlib import suppress
 from importlib import import_module
 from io import TextIOWrapper
 
-from kairoscope.cli import interrupt
+from kairoscope.cli import interrupt, processes
 from kairoscope.cli.app import app, complain
 from kairoscope.core import UserError
 
@@ -30,6 +30,7 @@ def run_command() -> None:
             stream.reconfigure(errors="backslashreplace")
     try:
         _check_arguments(sys.argv[1:])
+        processes.check_command(sys.argv[1:])
         for module in VERBS:
             import_module(f"kairoscope.cli.{module}")
         app()
@@ -57,12 +58,16 @@ def _end(error: BaseException) -> None:
         interrupt.stop()
     if isinstance(error, SystemExit):
         return
-    message = _for_user(error)
-    if message is None:
-        report_fault(error)
-        sys.exit(FAULT)
-    complain(message)
-    sys.exit(USER_ERROR)
+    message = _for_user(error) or processes.lost_another(error)
+    code = FAULT if message is None else USER_ERROR
+    if not processes.are_several() or processes.speaks_for_all():
+        if message is None:
+            report_fault(error)
+        else:
+            complain(message)
+    if processes.are_several():
+        processes.end_at_once(code)
+    sys.exit(code)
 
 
 def _for_user(error: BaseException) -> str | None:

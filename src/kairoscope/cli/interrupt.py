@@ -39,7 +39,8 @@ def stop() -> NoReturn:
     """Say so and end, without waiting for threads that are still at work."""
     if _said.acquire(blocking=False):
         show_cursor = "\x1b[?25h" if sys.stderr.isatty() else ""
-        os.write(2, f"{show_cursor}\n{MESSAGE}\n".encode())
+        if os.environ.get("RANK", "0") == "0":  # of several processes, one says it
+            os.write(2, f"{show_cursor}\n{MESSAGE}\n".encode())
         os._exit(EXIT_CODE)
     threading.Event().wait()  # the other thread is ending the process
     raise AssertionError("unreachable")
