@@ -13,8 +13,6 @@ ADAPTER = "default"
 
 def quicken(network: Any) -> None:
     """Replace the slow parts of a network in training, in place."""
-    embed = network.model.visual.patch_embed
-    embed.forward = MethodType(_patches_by_product, embed)
     for module in network.modules():
         if isinstance(module, LoraLayer):
             changed: Any = module
@@ -53,13 +51,6 @@ def hold_frozen_in_bfloat16(network: Any) -> int:
             parameter.data = parameter.data.bfloat16()
             freed += 2 * parameter.numel()
     return freed
-
-
-def _patches_by_product(embed: Any, pixels: torch.Tensor) -> torch.Tensor:
-    """Patches that do not overlap: a convolution of stride = size is one matrix product."""
-    weight = embed.proj.weight
-    rows = pixels.reshape(-1, weight[0].numel()).to(weight.dtype)
-    return functional.linear(rows, weight.flatten(1), embed.proj.bias)
 
 
 def _adapted(layer: Any, x: torch.Tensor, *args: Any, **kwargs: Any) -> torch.Tensor:
