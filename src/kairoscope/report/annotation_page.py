@@ -47,6 +47,8 @@ class AnnotatedEvent:
     end_frame: int | None = None
     confidence: float | None = None
     """0 to 1; None where the model gives no distribution."""
+    doubt_s: float | None = None
+    """How far off it may be, in s, where the run says so."""
     flags: Sequence[str] = ()
     reasons: Sequence[str] = ()
     """What label, signals, model and other demonstrations said, where there are several sources."""
@@ -106,6 +108,7 @@ def annotated_clips(run: Run) -> Iterator[AnnotatedClip]:
                     start_frame=event["start_frame"],
                     end_frame=event["end_frame"],
                     confidence=event["confidence"],
+                    doubt_s=event.get("doubt_s"),
                     flags=event["flags"],
                     reasons=event.get("reasons", ()),
                 )
@@ -230,7 +233,13 @@ def _view(clip: AnnotatedClip, folder: Path) -> ClipView:
 
 
 def _sort_key(clip: AnnotatedClip) -> float | None:
-    """Confidence of the least sure event; one with a flag goes before all without."""
+    """The smaller, the more doubtful: by how far off the worst event may be, where that is known.
+
+    Else by the confidence of the least sure one; one with a flag goes before all without.
+    """
+    doubts = [event.doubt_s for event in clip.events if event.doubt_s is not None]
+    if doubts:
+        return 1 / (1 + max(doubts))
     if clip.confidence is None:
         return None
     return clip.confidence - any(event.flags for event in clip.events)
