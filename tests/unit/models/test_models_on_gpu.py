@@ -80,8 +80,15 @@ def test_bfloat16_is_the_default_and_answers(folder: Path, samples: Any, decodin
     [
         {"dtype": "bfloat16", "gradient_checkpointing": True},
         {"lora": LoraConfig(rank=2, alpha=4, dropout=0.2)},
+        {
+            "lora": LoraConfig(rank=2, alpha=4),
+            "dtype": "bfloat16",
+            "packing": True,
+            "cache": True,
+            "augment": False,
+        },
     ],
-    ids=["full", "adapters"],
+    ids=["full", "adapters", "packed-and-cached"],
 )
 def test_training_stops_and_goes_on(
     folder: Path, samples: Any, tmp_path: Path, changes: dict[str, Any]

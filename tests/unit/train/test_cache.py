@@ -2,6 +2,9 @@
 
 import resource
 import shutil
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -128,6 +131,15 @@ def test_cached_features_train_as_the_tower_does(
     second = run(tokenizer, samples, tmp_path / "second", cached, family=family, count=counted)
     assert [r["loss"] for r in second] == [r["loss"] for r in first]
     assert (counted.decoded, counted.looks) == (5, 5)
+
+
+def test_processes_that_make_batches_read_the_same(
+    tokenizer: Any, samples: Any, tmp_path: Path
+) -> None:
+    cached = replace(CONFIG, cache=True, cache_folder=str(tmp_path / "kept"), max_steps=2)
+    one = run(tokenizer, samples, tmp_path / "one", cached)
+    two = run(tokenizer, samples, tmp_path / "two", replace(cached, feed_workers=1))
+    assert [r["loss"] for r in one] == [r["loss"] for r in two]
 
 
 def test_the_plan_is_what_the_disk_then_holds(tokenizer: Any, samples: Any, tmp_path: Path) -> None:
@@ -257,3 +269,32 @@ def test_a_kill_in_the_middle_leaves_whole_entries_only(
     assert counted.decoded == 2
     assert [r["loss"] for r in second] == [r["loss"] for r in first]
     assert not list((tmp_path / "kept").rglob("*.part"))
+
+
+WRITER = """
+import sys, torch
+from pathlib import Path
+from kairoscope.train.disk_cache import DiskCache
+cache = DiskCache(Path(sys.argv[1]))
+for number in range(10**6):
+    cache.put(f"{number:06d}", {"features": torch.full((100_000,), float(number))}, {})
+"""
+
+
+def test_kill_9_leaves_whole_entries_only(tmp_path: Path) -> None:
+    folder = tmp_path / "kept"
+    writer = subprocess.Popen([sys.executable, "-c", WRITER, str(folder)])
+    deadline = time.monotonic() + 60
+    while len(entries(folder)) < 20 and time.monotonic() < deadline:
+        time.sleep(0.05)
+    writer.kill()
+    writer.wait()
+    cache = DiskCache(folder)
+    found = entries(folder)
+    assert len(found) >= 20
+    for file in found:
+        entry = cache.get(file.stem)
+        assert entry is not None
+        assert entry.tensors["features"].unique().tolist() == [float(file.stem)]
+    cache.clear_leftovers()
+    assert {p.suffix for p in folder.rglob("*") if p.is_file()} == {".safetensors"}
