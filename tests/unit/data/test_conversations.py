@@ -58,7 +58,7 @@ def test_a_dataset_of_the_recipe_loads(tmp_path: Path) -> None:
         video=Path(video),
         query=("grasping the pod",),
         gold=(Event("grasping the pod", 2.9, 5.5),),
-        group=video,
+        group="videos_ts/coffee_d0_demo2",
         scenario="grasping the pod",
     )
     assert row.prompt == Prompt(system=SYSTEM, after="Event 1: grasping the pod")
@@ -66,6 +66,22 @@ def test_a_dataset_of_the_recipe_loads(tmp_path: Path) -> None:
     assert row.messages == conversation()
     assert read_messages(path) == [conversation()]
     assert load_samples(path) == read_conversations(path) == [row.sample]
+
+
+@pytest.mark.parametrize(
+    ("video", "group"),
+    [
+        ("v/coffee_d0_demo2_agentview.mp4", "v/coffee_d0_demo2"),
+        ("v/coffee_d0_demo2_eye_in_hand.mp4", "v/coffee_d0_demo2"),
+        ("v/coffee_d0_demo_21.mp4", "v/coffee_d0_demo_21"),
+        ("v/Demo-3-front.mp4", "v/Demo-3"),
+        ("demo_1/clip.mp4", "demo_1/clip.mp4"),
+        ("v/video_7.mp4", "v/video_7.mp4"),
+    ],
+)
+def test_clips_of_one_demonstration_share_a_group(tmp_path: Path, video: str, group: str) -> None:
+    [found] = read_conversations(save(tmp_path / "set", conversation(video)))
+    assert found.group == group
 
 
 def samples(folder: Path) -> list[EventSample]:
