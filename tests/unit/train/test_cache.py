@@ -105,11 +105,16 @@ def assert_same_curve(one: list[dict[str, Any]], other: list[dict[str, Any]]) ->
     assert one[-1]["loss"] < one[0]["loss"]
 
 
-@pytest.mark.parametrize("family", ["qwen2_5_vl", "qwen3_vl"])
 @pytest.mark.parametrize(
-    "changes",
-    [{}, {"lora": LoraConfig(rank=2, alpha=4), "packing": True, "dtype": "bfloat16"}],
-    ids=["frozen-tower", "adapters-packed"],
+    ("family", "changes"),
+    [
+        ("qwen2_5_vl", {}),
+        (
+            "qwen3_vl",
+            {"lora": LoraConfig(rank=2, alpha=4), "packing": True, "dtype": "bfloat16"},
+        ),
+    ],
+    ids=["frozen-tower", "adapters-packed-bfloat16"],
 )
 def test_cached_features_train_as_the_tower_does(
     tokenizer: Any, samples: Any, tmp_path: Path, counted: Counted, family: Any, changes: Any
@@ -134,12 +139,11 @@ def test_cached_features_train_as_the_tower_does(
 
 
 def test_processes_that_make_batches_read_the_same(
-    tokenizer: Any, samples: Any, tmp_path: Path
+    tokenizer: Any, samples: Any, filled: Any, tmp_path: Path
 ) -> None:
-    cached = replace(CONFIG, cache=True, cache_folder=str(tmp_path / "kept"), max_steps=2)
-    one = run(tokenizer, samples, tmp_path / "one", cached)
-    two = run(tokenizer, samples, tmp_path / "two", replace(cached, feed_workers=1))
-    assert [r["loss"] for r in one] == [r["loss"] for r in two]
+    cached = replace(CONFIG, cache=True, cache_folder=str(filled[0]), max_steps=2)
+    rows = run(tokenizer, samples, tmp_path, replace(cached, feed_workers=1))
+    assert [r["loss"] for r in rows] == filled[1]
 
 
 def test_the_plan_is_what_the_disk_then_holds(tokenizer: Any, samples: Any, tmp_path: Path) -> None:
@@ -178,12 +182,24 @@ def entries(folder: Path) -> list[Path]:
     return sorted(folder.rglob("*.safetensors"))
 
 
+@pytest.fixture(scope="module")
+def filled(tokenizer: Any, samples: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """A folder with the entries of five clips, and the losses of the run that made them."""
+    folder = tmp_path_factory.mktemp("filled")
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    config = replace(CONFIG, cache=True, cache_folder=str(folder / "kept"), max_steps=2)
+    rows = run(tokenizer, samples, folder / "run", config)
+    torch.set_num_threads(before)
+    return folder / "kept", [row["loss"] for row in rows]
+
+
 @pytest.mark.parametrize("damage", ["cut", "flipped", "empty", "gone"])
 def test_a_damaged_entry_is_made_anew(
-    tokenizer: Any, samples: Any, tmp_path: Path, counted: Counted, damage: str
+    tokenizer: Any, samples: Any, filled: Any, tmp_path: Path, counted: Counted, damage: str
 ) -> None:
+    shutil.copytree(filled[0], tmp_path / "kept")
     cached = replace(CONFIG, cache=True, cache_folder=str(tmp_path / "kept"), max_steps=2)
-    first = run(tokenizer, samples, tmp_path / "first", cached)
     file = entries(tmp_path / "kept")[2]
     whole = file.read_bytes()
     kept = load(whole)
@@ -193,10 +209,9 @@ def test_a_damaged_entry_is_made_anew(
         middle = len(whole) // 2
         changed = whole[:middle] + bytes([whole[middle] ^ 1]) + whole[middle + 1 :]
         file.write_bytes({"cut": whole[:middle], "flipped": changed, "empty": b""}[damage])
-    counted.decoded = 0
     second = run(tokenizer, samples, tmp_path / "second", cached)
     assert counted.decoded == 1
-    assert [r["loss"] for r in second] == [r["loss"] for r in first]
+    assert [r["loss"] for r in second] == filled[1]
     made = load(file.read_bytes())
     assert made.keys() == kept.keys()
     assert all(torch.equal(made[name], kept[name]) for name in kept)
@@ -254,20 +269,19 @@ def test_too_little_space_is_said_before_anything_is_decoded(
     assert counted.decoded == 0
 
 
-def test_a_kill_in_the_middle_leaves_whole_entries_only(
-    tokenizer: Any, samples: Any, tmp_path: Path, counted: Counted, monkeypatch: Any
+def test_a_run_goes_on_with_what_a_killed_one_has_kept(
+    tokenizer: Any, samples: Any, filled: Any, tmp_path: Path, counted: Counted
 ) -> None:
     """What `kill -9` leaves: entries so far, and one that is half written beside its place."""
+    shutil.copytree(filled[0], tmp_path / "kept")
     cached = replace(CONFIG, cache=True, cache_folder=str(tmp_path / "kept"), max_steps=2)
-    first = run(tokenizer, samples, tmp_path / "first", cached)
     for file in entries(tmp_path / "kept")[3:]:
         half = file.with_name(f".{file.stem}.{getnode():x}.{2**22 + 1}.part")
         shutil.move(file, half)
         half.write_bytes(half.read_bytes()[:100])
-    counted.decoded = 0
     second = run(tokenizer, samples, tmp_path / "second", cached)
     assert counted.decoded == 2
-    assert [r["loss"] for r in second] == [r["loss"] for r in first]
+    assert [r["loss"] for r in second] == filled[1]
     assert not list((tmp_path / "kept").rglob("*.part"))
 
 

@@ -61,11 +61,11 @@ def test_packing_changes_no_loss_and_no_step(
     tokenizer: Any, family: Any, examples: Any, lora: Any
 ) -> None:
     config = replace(CONFIG, lora=lora)
-    rows_batch, rows, moved = trained(tokenizer, family, examples, config, 3)
+    rows_batch, rows, moved = trained(tokenizer, family, examples, config, 2)
     tokens = sum(e.num_tokens for e in examples)
-    for pack_tokens, num_packs in ((tokens, 1), (tokens * 2 // 3, 2), (1, 5)):
+    for pack_tokens, num_packs in ((tokens, 1), (tokens * 2 // 3, 2)):
         packing = replace(config, packing=True, pack_tokens=pack_tokens)
-        batch, others, also_moved = trained(tokenizer, family, examples, packing, 3)
+        batch, others, also_moved = trained(tokenizer, family, examples, packing, 2)
         assert [len(micro.ids_BL) for micro in batch] == [1] * num_packs
         assert sum(m.ids_BL.numel() for m in batch) == tokens < rows_batch[0].ids_BL.numel()
         for a, b in zip(rows, others, strict=True):
