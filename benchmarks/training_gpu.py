@@ -21,7 +21,7 @@ from typing import Any
 REPOSITORY = Path(__file__).parents[1]
 PEAK_FLOPS = {"H200": 989e12, "H100": 989e12, "A100": 312e12}
 """Dense bfloat16, by the vendor's datasheets."""
-SETTING_LIMIT_S = 110
+SETTING_LIMIT_S = 150
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

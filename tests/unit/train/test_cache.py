@@ -309,6 +309,6 @@ def test_kill_9_leaves_whole_entries_only(tmp_path: Path) -> None:
     for file in found:
         entry = cache.get(file.stem)
         assert entry is not None
-        assert entry.tensors["features"].unique().tolist() == [float(file.stem)]
+        assert set(entry.tensors["features"].tolist()) == {float(file.stem)}
     cache.clear_leftovers()
     assert {p.suffix for p in folder.rglob("*") if p.is_file()} == {".safetensors"}
