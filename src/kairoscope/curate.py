@@ -89,6 +89,7 @@ def curate(
     drops = [Drop(sample_id=p.where, reason="bad label", detail=p.what) for p in problems]
     facts: dict[str, ClipFacts] = {}
     hashes: dict[str, str] = {}
+    contents: dict[str, str] = {}
     valid: list[AnySample] = []
     ordered = sorted(samples, key=lambda sample: sample.id)
     for sample, found in zip(ordered, _opened(ordered, check_clip), strict=True):
@@ -97,18 +98,19 @@ def curate(
         if isinstance(found, UnreadableClip):
             drops.append(_drop(sample, ("unreadable clip", str(found))))
             continue
-        clip, digest = found
+        clip, digest, content = found
         fault = _fault(sample, clip, check_label)
         if fault is None and count_tokens and max_tokens is not None:
             fault = _length_fault(count_tokens(sample, clip), max_tokens)
         if fault is None:
             facts[sample.id], hashes[sample.id] = clip, digest
+            contents[sample.id] = content
             valid.append(replace(sample, duration_s=clip.duration_s))
         else:
             drops.append(_drop(sample, fault))
-    unique, repeated = _without_repeats(valid, hashes)
+    unique, repeated = _without_repeats(valid, contents)
     kept, surplus = _capped(unique, max_per_scenario, seed)
-    train, held_out = split_by_group(kept, holdout=holdout, seed=seed, same=hashes)
+    train, held_out = split_by_group(kept, holdout=holdout, seed=seed, same=contents)
     ids = {sample.id for sample in kept}
     return Curation(
         n_in=len(samples) + len(problems),
@@ -124,12 +126,13 @@ def curate(
 
 def _opened(
     samples: Sequence[AnySample], check_clip: Callable[[Path], ClipFacts]
-) -> Iterator[tuple[ClipFacts, str] | UnreadableClip]:
-    """What is in each sample's clip and the hash of its bytes, in order, several at a time."""
+) -> Iterator[tuple[ClipFacts, str, str] | UnreadableClip]:
+    """What is in each sample's clip, the hash of its bytes and of its content; several at a time."""
 
-    def look(sample: AnySample) -> tuple[ClipFacts, str] | UnreadableClip:
+    def look(sample: AnySample) -> tuple[ClipFacts, str, str] | UnreadableClip:
         try:
-            return check_clip(sample.video), hash_clip(sample.video)
+            clip, digest = check_clip(sample.video), hash_clip(sample.video)
+            return clip, digest, hash_content(sample.video) or digest
         except UnreadableClip as error:
             return error
 
@@ -149,12 +152,19 @@ def hash_clip(video: Path) -> str:
         raise UnreadableClip(f"{video}: cannot be read: {error.strerror}") from error
 
 
+def hash_content(video: Path) -> str | None:
+    """A hash that copies of a clip share, whatever their container and name; None: it is no video."""
+    from kairoscope.video.content import packet_hash
+
+    return packet_hash(video)
+
+
 def clip_hashes(samples: Iterable[Sample[Any, Any]]) -> dict[str, str]:
-    """Sample id -> SHA-256 of its clip; those whose clip cannot be read are left out."""
+    """Sample id -> hash of what its clip shows; those whose clip cannot be read are left out."""
     hashes: dict[str, str] = {}
     for sample in samples:
         with suppress(UnreadableClip):
-            hashes[sample.id] = hash_clip(sample.video)
+            hashes[sample.id] = hash_content(sample.video) or hash_clip(sample.video)
     return hashes
 
 
@@ -178,7 +188,8 @@ def check_apart(
     for sample_id, digest in clip_hashes(other).items():
         if digest in known:
             raise UserError(
-                f"{where} share clips: {known[digest]!r} and {sample_id!r} are the same, byte for byte"
+                f"{where} share clips: {known[digest]!r} and {sample_id!r} show the same, picture for "
+                "picture"
             )
 
 

@@ -14,8 +14,8 @@ Reason = Literal[
     "wrong duration",  # the labels speak of another clip than the one that is there
     "outside the clip",  # an event ends after the clip does
     "too short",  # an event is shorter than a frame
-    "duplicate",  # the same bytes, question and answer under another name
-    "conflict",  # the same bytes and question, but another answer
+    "duplicate",  # the same pictures, question and answer under another name
+    "conflict",  # the same pictures and question, but another answer
     "too long",  # more tokens than the model may see
     "over the cap",  # the scenario has enough samples
 ]
