@@ -4,8 +4,9 @@
     python -m benchmarks.fusion CLIPS=RUN … [--g1 DATA=RUN] [--examples K] [--plots FOLDER]
 
 CLIPS: a folder of `kairoscope simulate`; RUN: an evaluation of a model on it. DATA: the real clips,
-with a run of `benchmarks.real_clips` on them. With `--examples`, the first K clips of each are
-labelled, the mixes adapted to them, and the others judged.
+with a run of `benchmarks.real_clips` on them. A model is doubted as far as it does not find what the
+signals find on these clips, as `annotate` does it (`--undoubted`: not at all). With `--examples`, the
+first K clips of each are labelled, the mixes adapted to them, and the others judged.
 """
 
 import argparse
@@ -17,8 +18,10 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.fusion_clips import real_clips, simulated_clips
+from kairoscope.annotate.trusting import STRENGTH
 from kairoscope.calibration import best_share, reliability, review_order, share_found
 from kairoscope.fusion import Floats, Pool, fuse
+from kairoscope.fusion.doubt import agreement, doubting, lost_share
 from kairoscope.pool_fitting import (
     DEFAULTS,
     Labelled,
@@ -33,6 +36,8 @@ from kairoscope.report.svg import standalone
 SOURCES = ("model", "signals", "prior")
 DEFAULTS_PATH = Path(__file__).parents[1] / "src/kairoscope" / DEFAULTS
 WITHIN_S = 0.25
+AT_HOME = 0.1
+"""A model that is lost in a larger share of the boundaries of a family is not at home in it."""
 
 
 class Judged:
@@ -109,10 +114,31 @@ def table(name: str, clips: Sequence[Labelled], pool: Pool, plots: Path | None) 
             (plots / f"{kind}_{name}.svg").write_text(standalone(svg))
 
 
+def doubted(clips: Sequence[Labelled]) -> Pool:
+    """The shipped weights, less sure of a model that is lost on these clips; no label is used."""
+    return doubting(default_pool(), {"model": lost_share(agreements(clips))})
+
+
+def agreements(clips: Sequence[Labelled]) -> list[float]:
+    """Of model and signals, about every boundary."""
+    return [
+        agreement(clip.times_s, clip.evidence["model"][slot], clip.evidence["signals"][slot])
+        for clip in clips
+        for slot in sorted(clip.truth_s)
+    ]
+
+
+def lost_on(clips: Sequence[Labelled]) -> set[str]:
+    """The sources from which nothing is to be learned on these clips."""
+    return {"model"} if lost_share(agreements(clips)) > AT_HOME else set()
+
+
 def learn(pairs: Sequence[tuple[Path, Path]]) -> None:
     """Write the defaults learned on these clips."""
     sets = [simulated_clips(folder, run) for folder, run in pairs]
-    pool = fit_pool([clip for clips in sets for clip in clips])
+    # Weights are those of a model that is at home; how far it is not is found out on each dataset.
+    told = [only(clip, clip.evidence.keys() - lost_on(clips)) for clips in sets for clip in clips]
+    pool = fit_pool(told)
     about = [
         f"{len(clips)} clips, kairoscope simulate {json.loads((folder / 'simulate.json').read_text())}"
         for clips, (folder, _) in zip(sets, pairs, strict=True)
@@ -132,6 +158,7 @@ def main() -> None:
     parser.add_argument("--g1", metavar="DATA=RUN")
     parser.add_argument("--examples", type=int, default=0)
     parser.add_argument("--plots", type=Path)
+    parser.add_argument("--undoubted", action="store_true")
     parser.add_argument("--fit", action="store_true")
     options = parser.parse_args()
     pairs = [_pair(words) for words in options.clips]
@@ -143,7 +170,8 @@ def main() -> None:
         sets.append(("g1", real_clips(*_pair(options.g1))))
     for name, clips in sets:
         count = options.examples
-        pool = fit_pool(clips[:count], default_pool()) if count else default_pool()
+        pool = default_pool() if options.undoubted else doubted(clips)
+        pool = fit_pool(clips[:count], pool, STRENGTH) if count else pool
         table(name, clips[count:], pool, options.plots)
 
 

@@ -20,6 +20,7 @@ import numpy as np
 
 from benchmarks.fusion_clips import labelled, model_evidence, signal_evidence
 from benchmarks.results import RESULTS, Goal, Result, Table, shown_command, write
+from kairoscope.annotate.trusting import STRENGTH
 from kairoscope.events import Event
 from kairoscope.fusion import Floats, Pool, fuse
 from kairoscope.fusion.doubt import agreement, doubting, lost_share
@@ -37,7 +38,6 @@ FOLDERS = {
     "aloha_transfer_cube_human": "aloha/aloha_sim_transfer_cube_human",
     "aloha_insertion_scripted": "aloha/aloha_sim_insertion_scripted",
 }
-STRENGTH = 8.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -72,11 +72,11 @@ BLIND: Final[Mapping[Action, tuple[str, ...]]] = {
 }
 """Moments that say less than the objects themselves, where objects are recorded."""
 UNSEEN_HAND: Final[Mapping[Action, Mapping[str, tuple[float, Anchor]]]] = {
-    "grasp": {"contact": (-0.5, Anchor("start", before_s=0.3)), "pause": (-2.0, STANDS)},
-    "release": {"rest": (-0.5, END), "pause": (-2.0, STANDS)},
+    "grasp": {"contact": (-0.5, Anchor("start", before_s=0.5)), "pause": (-2.0, STANDS)},
+    "release": {"rest": (-0.5, Anchor(after_s=0.8)), "pause": (-2.0, STANDS)},
 }
 """Where no hand is found in the recording, the objects say what it did: what is grasped sets out, what
-is let go has come to rest."""
+is let go has come to rest, some time before."""
 NOTHING: Final[Mapping[Action, float]] = {
     "grasp": 0.05, "release": 0.05, "insert": 0.08, "push": 0.1, "operate": 0.15, "press": 0.15, "touch": 0.15,
     "handover": 0.1, "other": 0.3,
@@ -104,7 +104,8 @@ def fit_of(
         log_odds = 0.0
     if meaning.action == "push" and moment.carried:
         log_odds -= 0.5  # a hand that is closed to push seems to hold what it moves
-    if meaning.action in ("insert", "push") and moment.kind == "rest" and not moment.is_last:
+    for_good = meaning.action in ("insert", "push") or (meaning.action == "release" and not hands)
+    if for_good and moment.kind == "rest" and not moment.is_last:
         log_odds -= 2.5
     if meaning.action == "insert" and moment.kind == "rest" and not moment.carried and hands:
         log_odds -= 2.0

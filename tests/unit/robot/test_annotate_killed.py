@@ -17,7 +17,7 @@ from signal_readers import mimicgen_reads
 
 from kairoscope.robot.legality import SPECS
 
-NUM_KILLS = 5
+NUM_KILLS = 3
 KINDS = ("hdf5", "lerobot v2.1", "lerobot v3.0")
 ROWS = ("signals.jsonl", "answers.jsonl")
 
@@ -43,6 +43,8 @@ def make(kind: str, place: Path) -> tuple[str, ...]:
 def results_of(place: Path) -> dict[str, Any]:
     """What a run leaves, but for times that it took and the bytes of HDF5 around its values."""
     found: dict[str, Any] = dict(tree(place / "out"))
+    page = found.pop("annotations.html").decode()
+    found["page"] = page.replace(str(place), "here")  # where clips were when it was written
     for name in (".lock", "environment.json", "answers.jsonl", "demos.hdf5"):
         found.pop(name, None)
     answers = read_rows(place / "out" / "answers.jsonl")
