@@ -49,10 +49,15 @@ class VideoCollator:
 
 
 class Clock(TrainerCallback):
-    """When every optimiser step ended."""
+    """When every optimiser step ended, and its loss."""
 
     def __init__(self) -> None:
         self.ends_s: list[float] = []
+        self.losses: list[float] = []
+
+    def on_log(self, *_: Any, logs: dict[str, Any] | None = None, **__: Any) -> None:
+        if logs and "loss" in logs:
+            self.losses.append(float(logs["loss"]))
 
     def on_step_end(self, *_: Any, **__: Any) -> None:
         if torch.cuda.is_available():
@@ -75,7 +80,7 @@ def trainer_for(
     workers: int,
     callbacks: Sequence[TrainerCallback] = (),
 ) -> Trainer:
-    """A Trainer as its users set it up: SDPA, fused AdamW on a GPU, nothing logged or saved."""
+    """A Trainer as its users set it up: SDPA, fused AdamW on a GPU, nothing saved."""
     arguments = TrainingArguments(
         output_dir=str(out),
         max_steps=steps,
@@ -92,7 +97,8 @@ def trainer_for(
         use_cpu=not torch.cuda.is_available(),
         report_to=[],
         save_strategy="no",
-        logging_strategy="no",
+        logging_strategy="steps",
+        logging_steps=1,
         disable_tqdm=True,
         seed=0,
     )

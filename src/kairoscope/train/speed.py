@@ -19,6 +19,17 @@ def quicken(network: Any) -> None:
             changed.forward = MethodType(_adapted, module)
 
 
+def checkpoint_activations(network: Any) -> None:
+    """Compute the activations of every layer again in the backward pass; its older name included."""
+    enable = getattr(network, "activation_checkpointing_enable", None)
+    if enable is not None:
+        enable({"use_reentrant": False})
+    else:
+        network.gradient_checkpointing_enable(
+            gradient_checkpointing_kwargs={"use_reentrant": False}
+        )
+
+
 def compile_layers(network: Any, kept_activations: float) -> None:
     """Let torch compile the layers, each by itself: those of a kind share what is compiled.
 

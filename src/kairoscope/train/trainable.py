@@ -10,13 +10,18 @@ from peft import LoraConfig as PeftLoraConfig
 from peft import inject_adapter_in_model
 from peft.tuners.lora import LoraLayer
 
-from kairoscope.config import SFTConfig
+from kairoscope.config import LoraConfig, SFTConfig
 from kairoscope.core import UserError
 from kairoscope.train.average import WeightAverage
 from kairoscope.train.group import ALONE, Group
 from kairoscope.train.parts import parameter_groups
 from kairoscope.train.sharding import Sharded, shard
-from kairoscope.train.speed import compile_layers, hold_frozen_in_bfloat16, quicken
+from kairoscope.train.speed import (
+    checkpoint_activations,
+    compile_layers,
+    hold_frozen_in_bfloat16,
+    quicken,
+)
 
 R = TypeVar("R")
 
@@ -60,15 +65,9 @@ def prepare(network: Any, config: SFTConfig, group: Group = ALONE) -> Trained:
     torch.manual_seed(config.seed)
     network.train()
     if config.gradient_checkpointing:
-        network.activation_checkpointing_enable({"use_reentrant": False})
+        checkpoint_activations(network)
     if config.lora is not None:
-        lora = PeftLoraConfig(
-            r=config.lora.rank,
-            lora_alpha=config.lora.alpha,
-            lora_dropout=config.lora.dropout,
-            target_modules=LORA_TARGETS,
-        )
-        inject_adapter_in_model(lora, network)
+        inject_adapter_in_model(adapter_settings(config.lora), network)
     else:
         network.requires_grad_(requires_grad=True)
         if config.freeze_vision:
@@ -109,6 +108,21 @@ def prepare(network: Any, config: SFTConfig, group: Group = ALONE) -> Trained:
         if config.ema_decay
         else None,
     )
+
+
+def adapter_settings(lora: LoraConfig) -> PeftLoraConfig:
+    """What peft calls these adapters."""
+    return PeftLoraConfig(
+        r=lora.rank,
+        lora_alpha=lora.alpha,
+        lora_dropout=lora.dropout,
+        target_modules=LORA_TARGETS,
+    )
+
+
+def adapter_weights(network: Any) -> dict[str, torch.Tensor]:
+    """Weights of the adapters alone, by their names in the network."""
+    return {name: p for name, p in network.named_parameters() if ".lora_" in name}
 
 
 def merged_weights(network: Any, dtype: torch.dtype) -> dict[str, torch.Tensor]:
