@@ -18,6 +18,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from benchmarks.results import Goal
+
 REPOSITORY = Path(__file__).parents[1]
 PEAK_FLOPS = {"H200": 989e12, "H100": 989e12, "A100": 312e12}
 """Dense bfloat16, by the vendor's datasheets."""
@@ -259,8 +261,13 @@ def write(rows: Sequence[dict[str, Any]], folder: Path, *, smoke: bool) -> None:
         },
         "smoke": smoke,
     }
-    listed = [{"goal": text, "least": least, "value": value} for text, least, value in goals(rows)]
-    text = json.dumps({"about": about, "goals": listed, "settings": rows}, indent=1)
+    promised = [
+        Goal(text=text, limit=least, value=value, at_least=True)
+        for text, least, value in goals(rows)
+    ]
+    listed = [asdict(goal) | {"met": goal.met} for goal in promised]
+    row = {"name": "training_gpu", **about, "goals": listed, "settings": rows}
+    text = json.dumps(row, indent=1)
     (folder / "training_gpu.json").write_text(text + "\n")
     lines = ["# Fine-tuning at the 7B shape on one GPU", ""]
     if smoke:
