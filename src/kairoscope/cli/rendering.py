@@ -20,7 +20,8 @@ def render(
         list[Path],
         typer.Argument(
             metavar="FILE...",
-            help="What robosuite recorded: HDF5 of robomimic or MimicGen, with states.",
+            help="What robosuite recorded: HDF5 of robomimic or MimicGen with states, or folders of "
+            "such files.",
         ),
     ],
     folder: OutOption,

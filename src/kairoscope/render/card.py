@@ -69,7 +69,7 @@ def _summary(making: Making, found: Collection, problems: Sequence[tuple[str, st
     total_s = sum(row["duration_s"] for row in found.rows)
     look = making.look
     return (
-        f"{len(found.rows)} clips of {taken} demonstrations, {len(found.samples)} of them labelled, "
+        f"Clips: {len(found.rows)} of {taken} demonstrations, {len(found.samples)} of them labelled, "
         f"{len(problems)} rejected. {total_s / 60:.1f} minutes of video, {look.size_px} x "
         f"{look.size_px} pixels, {look.fps:g} frames/s, camera `{look.camera}`."
     )

@@ -21,7 +21,7 @@ _COLLISION_GROUP, _VISUAL_GROUP = 0, 1
 
 
 def compiled(mujoco: Any, model_xml: str, where: str) -> Any:
-    """A model from MJCF text; the last ones are remembered, for those of a file are often the same.
+    """A model from MJCF text; the last one is remembered, for those of a file are often the same.
 
     Raises UnreadableEpisode where MuJoCo refuses it.
     """
@@ -34,7 +34,7 @@ def compiled(mujoco: Any, model_xml: str, where: str) -> Any:
         ) from error
 
 
-@lru_cache(maxsize=2)
+@lru_cache(maxsize=1)
 def _compiled(mujoco: Any, model_xml: str) -> Any:
     return mujoco.MjModel.from_xml_string(model_xml)
 

@@ -35,6 +35,7 @@ from kairoscope.robot.mimicgen import MimicgenDataset
 from kairoscope.storage import write_json_atomic, write_text_atomic
 
 FPS = (1.0, 120.0)
+SUFFIXES = (".hdf5", ".h5")
 OnProgress = Callable[[str, int, int], None]
 """(what, done, of how many)."""
 
@@ -73,7 +74,7 @@ def render_set(
     script needs the usual `if __name__ == "__main__":`.
 
     Args:
-        files: HDF5 of robomimic or MimicGen, with `states` and `model_file`.
+        files: HDF5 of robomimic or MimicGen, with `states` and `model_file`; or folders of them.
         out: folder; new, empty, or of an earlier call with the same `look`.
         look: camera, size, rate, quality.
         task: whose events are labelled; None: those of each file's environment.
@@ -90,6 +91,7 @@ def render_set(
     Raises UserError where nothing can be drawn or written, and where not one demonstration gives a
     clip; what is wrong with one of them is in the result.
     """
+    files = _expanded(files)
     _check(files, look, holdout, workers)
     assets_in(assets)  # what is missing is said before anything is written
     lock = claim(out, look)
@@ -129,6 +131,19 @@ def render_set(
     finally:
         os.close(lock)
     return Rendered(found=found, problems=tuple(problems), notes=listed.notes)
+
+
+def _expanded(files: Sequence[Path]) -> list[Path]:
+    """Folders replaced by the HDF5 files in them. Raises UserError for one without any."""
+    found: list[Path] = []
+    for path in files:
+        inside = [path]
+        if path.is_dir():
+            inside = sorted(f for f in path.iterdir() if f.suffix.lower() in SUFFIXES)
+            if not inside:
+                raise UserError(f"{path}: no HDF5 file in it ({', '.join(SUFFIXES)})")
+        found += inside
+    return found
 
 
 def _check(files: Sequence[Path], look: Look, holdout: float, workers: int) -> None:

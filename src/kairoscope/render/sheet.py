@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from textwrap import wrap
 
 from PIL import Image, ImageDraw, ImageFont
 
@@ -13,7 +14,8 @@ from kairoscope.video.clip import Scan, scan
 from kairoscope.video.decode import decode_frames
 
 MOST_ROWS = 24
-CELL_PX, CAPTION_PX, GAP_PX, TITLE_PX = 224, 30, 4, 18
+CELL_PX, CAPTION_PX, GAP_PX, TITLE_PX = 224, 44, 4, 18
+CAPTION_LETTERS = 36
 PAPER, INK, FAINT = (24, 24, 28), (235, 235, 240), (165, 165, 175)
 Cell = tuple[Image.Image, str]
 
@@ -67,7 +69,9 @@ def _cells(sample: EventSample) -> Iterator[Cell]:
         for tick, frame in decode_frames(clip, [tick for tick, _ in wanted])
     }
     for tick, what in wanted:
-        yield pictures[tick], f"{float((tick - first) * clip.packets.time_base):.2f} s\n{what[:38]}"
+        lines = wrap(what, CAPTION_LETTERS)[:2]
+        at_s = float((tick - first) * clip.packets.time_base)
+        yield pictures[tick], "\n".join([f"{at_s:.2f} s", *lines])
 
 
 def _tick_at(clip: Scan, time_s: float) -> int:

@@ -141,7 +141,7 @@ def test_conversations_say_the_same_of_stamped_clips(straight: Path) -> None:
 
 def test_the_card_counts_what_is_there(straight: Path) -> None:
     card = (straight / "card.md").read_text()
-    assert "6 clips of 6 demonstrations, 6 of them labelled, 0 rejected" in card
+    assert "Clips: 6 of 6 demonstrations, 6 of them labelled, 0 rejected" in card
     assert "| d0.hdf5 | StackThree_D1 | 3 | 20 |" in card
     assert "the simulator's predicates: 6 clips" in card
     assert (straight / "sample_sheet.png").read_bytes().startswith(b"\x89PNG")
@@ -158,7 +158,7 @@ def test_two_workers_write_the_same_bytes_and_a_second_run_nothing(
     before = {f: f.stat().st_mtime_ns for f in tmp_path.rglob("*.mp4")}
     before |= {f: f.stat().st_mtime_ns for f in tmp_path.rglob("*.arrow")}
     before |= {f: f.stat().st_mtime_ns for f in tmp_path.rglob("labels.jsonl")}
-    render(files, tmp_path)
+    render([files[0].parent], tmp_path)  # a folder means the files in it
     assert len(before) == 12 + 2 + 3
     assert {f: f.stat().st_mtime_ns for f in before} == before
     assert content(tmp_path) == content(straight)
@@ -266,7 +266,7 @@ def test_bad_demonstrations_are_named_and_the_rest_goes_on(
     assert [row["clip"] for row in listed] == [name for name, _ in done.problems]
     assert len(listed) == 12
     assert (
-        "1 clips of 10 demonstrations, 1 of them labelled, 12 rejected"
+        "Clips: 1 of 10 demonstrations, 1 of them labelled, 12 rejected"
         in (tmp_path / "out" / "card.md").read_text()
     )
 
@@ -319,6 +319,8 @@ def test_without_stamps_there_are_clips_and_labels_alone(render: Render, tmp_pat
         ({"look": Look(camera="agentview", size_px=96, fps=0.0)}, "fps 0: from 1"),
         ({"holdout": 1.0}, "holdout 1: a share"),
         ({"workers": 0}, "workers 0"),
+        ({"files": [Path(__file__).parent]}, "no HDF5 file in it"),
+        ({"files": []}, "no files to render"),
         ({"assets": [Path("gone")]}, "gone: no such folder"),
         ({"look": Look(camera="top", size_px=96, fps=30.0)}, "made with camera='agentview'"),
     ],
@@ -328,7 +330,7 @@ def test_settings_that_make_no_sense_are_refused(
 ) -> None:
     before = content(straight)
     with pytest.raises(UserError, match=said):
-        render(files, straight, **options)
+        render(**({"files": files, "out": straight} | options))
     assert content(straight) == before
 
 
