@@ -16,12 +16,13 @@ from safetensors.torch import save_file
 
 from kairoscope.config import SFTConfig
 from kairoscope.core import FramePolicy, Task, UserError
+from kairoscope.models.adapters import FOLDER, save_adapter
 from kairoscope.models.checkpoint import Checkpoint, save_checkpoint
 from kairoscope.models.saving import written_whole
 from kairoscope.storage import displaced
 from kairoscope.train.group import ALONE, Group
 from kairoscope.train.snapshot import gathered, take_up
-from kairoscope.train.trainable import Trained, merged_weights
+from kairoscope.train.trainable import Trained, adapter_settings, adapter_weights, merged_weights
 
 TENSORS = "state.safetensors"
 PROGRESS = "state.json"
@@ -190,3 +191,8 @@ def save_best(
                 weights=weights,
                 dtype=config.save_dtype,
             )
+            if config.lora:
+                # By itself as well: many of them fit beside one base model.
+                settings = adapter_settings(config.lora)
+                settings.base_model_name_or_path = checkpoint.name
+                save_adapter(temporary / FOLDER, adapter_weights(network), settings, notes)
