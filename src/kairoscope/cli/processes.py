@@ -1,11 +1,13 @@
 """A command in several processes: the first speaks for all, and a failure is said once."""
 
 import os
+import signal
 import sys
+import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NoReturn
 
-from kairoscope.cli.app import err, out
+from kairoscope.cli.app import complain, err, out
 from kairoscope.core import UserError
 
 if TYPE_CHECKING:
@@ -15,6 +17,8 @@ SEVERAL = ("sft",)
 """Commands that several processes can share."""
 GONE = ("Connection closed by peer", "Connection reset by peer", "Broken pipe", "NCCL")
 """What errors of collective calls say where another process has gone."""
+UNMET_S = 5.0
+"""How long a process waits for the first of its machine to say what is wrong before they have met."""
 _joined: list["Group"] = []
 
 
@@ -29,7 +33,21 @@ def join_group() -> "Group":
     group = Group.join()
     _joined[:] = [group]
     err.quiet = out.quiet = not group.is_first
+    if group.size > 1:
+        signal.signal(signal.SIGTERM, _told_to_end)
     return group
+
+
+def _told_to_end(_signum: int, _frame: object) -> None:
+    """What a launcher does to the others when one has failed, and a scheduler to all."""
+    if speaks_for_all():
+        group = _joined[0]
+        complain(
+            f"process {group.rank} of {group.size} was told to end (SIGTERM), as all are when one was "
+            "killed, runs out of memory, or the time is up. Finished work is kept: run the same "
+            "command again to go on"
+        )
+    end_at_once(128 + signal.SIGTERM)
 
 
 def check_command(arguments: Sequence[str]) -> None:
@@ -49,9 +67,12 @@ def are_several() -> bool:
 def speaks_for_all() -> bool:
     """Whether this process, which is failing, is the one to say so: the first that failed."""
     group = _joined[0] if _joined else None
-    # Before they have met, one of each machine speaks.
-    alone = os.environ.get("LOCAL_RANK", "0") == "0"
-    speaks = group.is_first_to_end() if group else alone
+    if group is None:
+        # They have not met. The first of each machine speaks at once; its end is that of the others,
+        # unless it has nothing to say.
+        time.sleep(0 if os.environ.get("LOCAL_RANK", "0") == "0" else UNMET_S)
+        return True
+    speaks = group.is_first_to_end()
     err.quiet = not speaks
     return speaks
 

@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from kairoscope.models.checkpoint import load_checkpoint
 from kairoscope.models.scratch import make_checkpoint
 from kairoscope.recipes.subtask_times import TASK
 from kairoscope.train import optimise as optimise_module
+from kairoscope.train.group import ALONE, Group
 from kairoscope.train.sft import SFTResult, sft
 
 CONFIG = SFTConfig(
@@ -36,7 +38,15 @@ CONFIG = SFTConfig(
 )
 
 
-def train(clips: Path, out: Path, config: SFTConfig = CONFIG, *, held_out: int = 2) -> SFTResult:
+def train(
+    clips: Path,
+    out: Path,
+    config: SFTConfig = CONFIG,
+    *,
+    held_out: int = 2,
+    group: Group = ALONE,
+    on_warning: Callable[[str], None] | None = None,
+) -> SFTResult:
     """Four clips to learn from; the log goes to `out`/log.jsonl."""
     samples = make_samples(clips, 4 + held_out) if not clips.exists() else made(clips, 4 + held_out)
     base = clips.parent / "base"
@@ -45,6 +55,8 @@ def train(clips: Path, out: Path, config: SFTConfig = CONFIG, *, held_out: int =
     out.mkdir(parents=True, exist_ok=True)
 
     def log(row: dict[str, Any]) -> None:
+        if not group.is_first:
+            return
         with (out / "log.jsonl").open("a") as file:
             file.write(json.dumps(row) + "\n")
 
@@ -57,6 +69,8 @@ def train(clips: Path, out: Path, config: SFTConfig = CONFIG, *, held_out: int =
         config=config,
         out=out,
         log=log,
+        on_warning=on_warning,
+        group=group,
     )
 
 

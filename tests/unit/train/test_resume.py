@@ -21,6 +21,7 @@ from tiny_models import POLICY
 
 from kairoscope.core import UserError
 from kairoscope.models.checkpoint import load_checkpoint
+from kairoscope.train.pace import SPEEDS
 from kairoscope.train.state import TrainState, load_latest, save_best
 from kairoscope.train.trainable import prepare
 
@@ -49,7 +50,7 @@ def rows(out: Path) -> dict[tuple[str, int], dict[str, Any]]:
     found: dict[tuple[str, int], dict[str, Any]] = {}
     for line in (out / "log.jsonl").read_text().splitlines():
         row = json.loads(line)
-        row.pop("seconds", None)
+        row = {k: v for k, v in row.items() if k not in ("seconds", *SPEEDS)}
         key = (row["kind"], row.get("step", 0))
         assert found.setdefault(key, row) == row
     return found
@@ -166,15 +167,43 @@ def test_a_state_of_other_weights_is_refused(straight: Path) -> None:
         load_latest(straight, prepare(network, wider))
 
 
-def test_a_damaged_state_is_named(straight: Path, tmp_path: Path) -> None:
-    out = Path(shutil.copytree(straight, tmp_path / "damaged"))
-    file = out / "state" / "step_0000007" / "state.safetensors"
+def cut_off(file: Path) -> None:
     file.write_bytes(file.read_bytes()[:2000])
-    with pytest.raises(UserError, match=r"step_0000007: damaged .* delete it"):
-        train(straight.parent / "clips", out)
-    shutil.rmtree(file.parent)
-    train(straight.parent / "clips", out)
+
+
+def changed_in_one_bit(file: Path) -> None:
+    data = bytearray(file.read_bytes())
+    data[-100] ^= 1
+    file.write_bytes(data)
+
+
+def emptied(file: Path) -> None:
+    file.with_name("state.json").write_text("")
+
+
+@pytest.mark.parametrize("damage", [cut_off, changed_in_one_bit, emptied, Path.unlink])
+def test_a_damaged_state_is_named_and_the_one_before_it_taken(
+    straight: Path, tmp_path: Path, damage: Any
+) -> None:
+    out = Path(shutil.copytree(straight, tmp_path / "damaged"))
+    damage(out / "state" / "step_0000007" / "state.safetensors")
+    warnings: list[str] = []
+    train(straight.parent / "clips", out, on_warning=warnings.append)
+    assert len(warnings) == 1
+    assert "step_0000007 is damaged (" in warnings[0]
+    assert warnings[0].endswith("going on from step_0000006 instead")
     assert_same_run(straight, out)
+
+
+def test_without_a_whole_state_nothing_is_trained(straight: Path, tmp_path: Path) -> None:
+    """Least of all from the base weights."""
+    out = Path(shutil.copytree(straight, tmp_path / "damaged"))
+    for file in out.glob("state/*/state.safetensors"):
+        changed_in_one_bit(file)
+    before = contents(out)
+    with pytest.raises(UserError, match=r"step_0000007 is damaged \(.*step_0000006 is damaged"):
+        train(straight.parent / "clips", out)
+    assert contents(out) == before
 
 
 def test_without_held_out_samples_the_last_weights_are_kept(straight: Path, tmp_path: Path) -> None:

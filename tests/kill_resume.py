@@ -1,0 +1,148 @@
+"""`kairoscope sft` killed with `kill -9` at random moments and run again.
+
+    python tests/kill_resume.py [KILLS] [SEED]
+
+Every run is killed once, somewhere between its start and its end, run again to the end, and compared
+byte for byte with one that was left alone.
+"""
+
+import json
+import os
+import random
+import shutil
+import signal
+import sys
+import tempfile
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from command_line import Program, write_world
+
+SIZES = (
+    *("text_depth=2", "text_width=48", "text_heads=2", "text_kv_heads=1"),
+    *("vision_depth=2", "vision_width=32", "vision_heads=2"),
+)
+SETTINGS = {
+    "max_steps": 10,
+    "epochs": 50,
+    "batch_size": 3,
+    "micro_batch_size": 2,
+    "learning_rate": 5e-3,
+    "eval_every": 4,
+    "save_every": 2,
+    "augment": True,
+    "dense_weight": 0.5,
+    "ema_decay": 0.9,
+    "lora.rank": 2,
+    "lora.dropout": 0.2,
+}
+TIMES = ("seconds", "per_s", "mfu")
+
+
+class Killing:
+    """A world of clips, a run that was left alone, and others that are not."""
+
+    def __init__(self, program: Program, folder: Path) -> None:
+        """Make clips and model, and train once."""
+        self.program = program
+        self.folder = folder
+        (folder / "data").mkdir(parents=True)
+        write_world(folder / "data", 6)
+        sizes = [f"--size={size}" for size in SIZES]
+        frames = ["--frames=fps=4", "--frames=max_frame_pixels=12544", "--frames=stamp_place=band"]
+        self._run("new-model", "model", "--data=data", *sizes, *frames)
+        started = time.monotonic()
+        self._run(*self._training("straight"))
+        self.seconds = time.monotonic() - started
+
+    def differences(self, name: str, share: float) -> tuple[str, list[str]]:
+        """Kill a run after `share` of the time that one takes, run it again.
+
+        Returns:
+            How far it had come, and in what it differs from the one that was left alone.
+        """
+        pid = self.program.start(*self._training(name), cwd=self.folder)
+        time.sleep(share * self.seconds)
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+        was_killed = self.program.finish(pid).code == -signal.SIGKILL
+        steps = [row for row in _read(self.folder / name) if row["kind"] == "step"]
+        self._run(*self._training(name))
+        found = self._differences(name)
+        shutil.rmtree(self.folder / name)
+        return f"{'killed' if was_killed else 'ended'} after {len(steps)} steps", found
+
+    def _differences(self, name: str) -> list[str]:
+        one, other = self.folder / "straight", self.folder / name
+        files = {
+            str(file.relative_to(folder))
+            for folder in (one, other)
+            for part in ("state", "best")
+            for file in (folder / part).rglob("*")
+            if file.is_file()
+        }
+        different = [
+            file
+            for file in sorted(files)
+            if not (one / file).is_file()
+            or not (other / file).is_file()
+            or (one / file).read_bytes() != (other / file).read_bytes()
+        ]
+        return different + (["train.jsonl"] if _rows(one) != _rows(other) else [])
+
+    def _training(self, name: str) -> list[str]:
+        changes = [f"--set={key}={json.dumps(value)}" for key, value in SETTINGS.items()]
+        data = ["--data=data", "--model=model", f"--out={name}", "--device=cpu"]
+        return ["sft", "subtask-times", *data, *changes]
+
+    def _run(self, *arguments: str) -> None:
+        ended = self.program.run(*arguments, cwd=self.folder)
+        assert ended.code == 0, ended.said
+
+
+def _read(out: Path) -> list[dict[str, Any]]:
+    log = out / "train.jsonl"
+    lines = log.read_bytes().split(b"\n")[:-1] if log.is_file() else []
+    return [json.loads(line) for line in lines]
+
+
+def _rows(out: Path) -> dict[str, Any]:
+    """Logged rows without wall times. Steps that were done again must have said the same."""
+    found: dict[str, Any] = {}
+    for row in _read(out):
+        kept = {key: value for key, value in row.items() if not key.endswith(TIMES)}
+        name = f"{row['kind']} {row.get('step')}"
+        if found.setdefault(name, kept) != kept:
+            found[f"{name}, again"] = kept
+    return found
+
+
+def say(line: str) -> None:
+    """A line of the result, at once."""
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
+def main() -> int:
+    """Kill as often as asked for and say what came of it."""
+    kills, seed = (int(argument) for argument in [*sys.argv[1:], *("20", "0")[len(sys.argv) - 1 :]])
+    rng = random.Random(seed)
+    bad = 0
+    with tempfile.TemporaryDirectory() as folder:
+        program = Program(Path(folder))
+        killing = Killing(program, Path(folder) / "world")
+        say(f"left alone: {killing.seconds:.1f} s")
+        for number in range(kills):
+            came, different = killing.differences(f"run-{number}", rng.uniform(0.05, 1.0))
+            bad += bool(different)
+            said = f"differs in {', '.join(different)}" if different else "equal to the bit"
+            say(f"{number + 1}: {came}, run again: {said}")
+        program.close()
+    say(f"{kills - bad} of {kills} equal")
+    return 1 if bad else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
