@@ -86,7 +86,7 @@ DECODING = typer.Option(
     "constrained: every event, likeliest or drawn times; free: whatever the model writes "
     "(default: posterior).",
 )
-TABLES = ("sft", "frames", "evaluation")
+TABLES = ("sft", "frames", "evaluation", "data")
 
 
 def read_config(file: Path | None) -> dict[str, Any]:
