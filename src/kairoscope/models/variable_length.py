@@ -5,6 +5,7 @@ On a GPU one kernel for all of them: flash-attn's where it is installed, else to
 """
 
 import inspect
+import itertools
 from collections.abc import Callable
 from typing import Any
 
@@ -14,6 +15,7 @@ from torch.nn.functional import scaled_dot_product_attention
 Kernel = Callable[..., torch.Tensor]
 HALF = (torch.bfloat16, torch.float16)
 MOST_HEAD_DIM = 256
+FEW_SEGMENTS = 64
 
 
 def attend_segments(
@@ -115,6 +117,8 @@ def _by_length(
     causal: bool,  # noqa: FBT001
 ) -> torch.Tensor:
     """One batched call for each length that occurs."""
+    if causal and len(borders) <= FEW_SEGMENTS:
+        return _one_by_one(query, key, value, borders.tolist(), scaling)
     lengths = (borders[1:] - borders[:-1]).cpu()
     starts = borders[:-1].cpu()
     out = torch.empty_like(query)
@@ -130,6 +134,23 @@ def _by_length(
         part = _batched(q, k, v, int(length), scaling, causal)
         out = out.index_copy(2, index, part)
     return out.transpose(1, 2)
+
+
+def _one_by_one(
+    query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, borders: list[int], scaling: float
+) -> torch.Tensor:
+    """A call for each segment, nothing copied: packed samples are few and long."""
+    parts = [
+        scaled_dot_product_attention(
+            *(x[:, :, first:end] for x in (query, key, value)),
+            scale=scaling,
+            is_causal=True,
+            enable_gqa=query.shape[1] != key.shape[1],
+        )
+        for first, end in itertools.pairwise(borders)
+        if end > first
+    ]
+    return torch.cat(parts, dim=2).transpose(1, 2)
 
 
 def _batched(

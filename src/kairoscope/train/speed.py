@@ -20,7 +20,11 @@ def quicken(network: Any) -> None:
 
 
 def checkpoint_activations(network: Any) -> None:
-    """Compute the activations of every layer again in the backward pass; its older name included."""
+    """Compute the activations of every layer again in the backward pass.
+
+    transformers then asks for the gradient of every input, and so runs a frozen vision tower backwards,
+    for nothing: what it needs that for is another kind of checkpointing.
+    """
     enable = getattr(network, "activation_checkpointing_enable", None)
     if enable is not None:
         enable({"use_reentrant": False})
@@ -28,6 +32,8 @@ def checkpoint_activations(network: Any) -> None:
         network.gradient_checkpointing_enable(
             gradient_checkpointing_kwargs={"use_reentrant": False}
         )
+    if getattr(network, "_require_grads_hook", None) is not None:
+        network.disable_input_require_grads()
 
 
 def compile_layers(network: Any, kept_activations: float) -> None:

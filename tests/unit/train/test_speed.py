@@ -4,9 +4,11 @@ from typing import Any
 
 import pytest
 import torch
-from tiny_models import make_checkpoint
+from tiny_models import encode_noise, make_checkpoint
 
 from kairoscope.config import LoraConfig, SFTConfig
+from kairoscope.models.chat import films
+from kairoscope.models.forward import look
 from kairoscope.models.patch_product import patch_product
 from kairoscope.train.speed import hold_frozen_in_bfloat16
 from kairoscope.train.trainable import merged_weights, prepare
@@ -29,6 +31,17 @@ def test_patches_by_a_product_are_those_of_the_convolution(bias: str) -> None:
     )
     for one, other in pairs:
         torch.testing.assert_close(one, other)
+
+
+@pytest.mark.parametrize("family", ["qwen2_5_vl", "qwen3_vl"])
+def test_a_frozen_tower_never_runs_backwards(tokenizer: Any, family: Any) -> None:
+    checkpoint = make_checkpoint(tokenizer, family)
+    prepare(checkpoint.network, SFTConfig(freeze_vision=True, gradient_checkpointing=True))
+    geometry = checkpoint.encoder.geometry
+    seen = look(checkpoint.network, films([encode_noise(checkpoint)], geometry), geometry)
+    assert not seen.features_ND.requires_grad
+    assert not any(layer.requires_grad for layer in seen.deep_KND)
+    assert checkpoint.network.model.language_model.layers[0].gradient_checkpointing
 
 
 def test_adapters_are_those_of_peft(tokenizer: Any) -> None:
