@@ -13,7 +13,7 @@ import numpy as np
 
 from kairoscope.annotate.videos import LOW_CONFIDENCE
 from kairoscope.events import Query
-from kairoscope.fusion import Fused, Pool, doubt_of, ends_by_arm, fuse, speaking, within
+from kairoscope.fusion import Fused, Pool, ends_by_arm, expected_error_s, fuse, speaking, within
 from kairoscope.robot.columns import Floats
 
 Source = Literal["label", "signals", "model", "prior"]
@@ -52,7 +52,7 @@ class Boundary:
     interval_s: tuple[float, float] | None
     """The end lies inside with probability 0.8."""
     doubt_s: float | None
-    """How far it may be off, in s: what a person should look at first; None for a label."""
+    """How far it is expected to be off, in s: what to look at first; None for a label."""
     reasons: tuple[str, ...]
     """What each source said."""
     flags: tuple[str, ...] = ()
@@ -203,7 +203,7 @@ def _boundary(
         }
         sources = speaking(told, fused.slot)
         sure = pool.mix(sources).calibration(_mass(fused, times_s, end_s))
-        doubt_s = doubt_of(times_s, fused.probabilities_T, sources, end_s)
+        doubt_s = expected_error_s(times_s, fused.probabilities_T, end_s)
     low_s, high_s = fused.interval_s
     return Boundary(
         event=name,

@@ -27,9 +27,6 @@ clip's frames. A source that is missing, for a slot or altogether, is simply not
 INTERVAL = (0.1, 0.9)
 """Quantiles of the reported interval: the boundary lies inside with probability 0.8."""
 EXACT_S = 1e-6
-CONTRADICTION = 0.1
-"""How much a source that is sure of another moment counts for what to review first: its expected
-error as if it were right in one case of ten, after all. Chosen on the clips that weights are."""
 FLAT = 1e-6
 """A distribution that varies by less than this share is flat."""
 
@@ -109,9 +106,7 @@ class Fused:
     confidence: float
     """Probability that the boundary is within 0.25 s of `time_s`, 0 to 1, calibrated."""
     expected_error_s: float
-    """Mean distance from `time_s` under the distribution."""
-    doubt_s: float
-    """What to review first, the largest before all others; see `doubt_of`."""
+    """Mean distance from `time_s` under the distribution: what to review first."""
     said: Mapping[str, Said] = field(default_factory=lambda: MappingProxyType({}))
 
 
@@ -173,7 +168,6 @@ def fuse(
                 for source, slots in evidence.items()
                 if boundary.slot in slots
             },
-            speaking(evidence, boundary.slot),
         )
         for i, boundary in enumerate(boundaries)
     )
@@ -235,23 +229,9 @@ def within(times: Floats, probabilities_T: Floats, moment_s: float) -> float:
     return min(1.0, float(probabilities_T[near].sum()))
 
 
-def doubt_of(times: Floats, fused_T: Floats, own: Mapping[str, Floats], moment_s: float) -> float:
-    """How far, in s, a boundary may be from a moment: the fused distribution, and whoever objects.
-
-    A source that is sure of something else is usually lost, and sometimes the only one that is not.
-
-    Args:
-        times: (T,) of the frames.
-        fused_T: (T,) fused distribution.
-        own: (T,) distributions of the single sources.
-        moment_s: where the boundary was placed.
-    """
-    away_T = np.abs(times - moment_s)
-    total = float(fused_T @ away_T)
-    for own_T in own.values():
-        sure = within(times, own_T, float(times[quantile_frame(own_T, 0.5)]))
-        total += CONTRADICTION * sure * float(own_T @ away_T)
-    return total
+def expected_error_s(times: Floats, probabilities_T: Floats, moment_s: float) -> float:
+    """Mean distance of the boundary from a moment under its distribution, in s."""
+    return float(probabilities_T @ np.abs(times - moment_s))
 
 
 def _said(times: Floats, own_T: Floats, fused_T: Floats, without_T: Floats) -> Said:
@@ -269,7 +249,6 @@ def _fused(
     fused_T: Floats,
     calibration: Calibration,
     said: Mapping[str, Said],
-    own: Mapping[str, Floats],
 ) -> Fused:
     frame = quantile_frame(fused_T, 0.5)
     time_s = float(times[frame])
@@ -281,7 +260,6 @@ def _fused(
         time_s=time_s,
         interval_s=(low, high),
         confidence=calibration(within(times, fused_T, time_s)),
-        expected_error_s=float(fused_T @ np.abs(times - time_s)),
-        doubt_s=doubt_of(times, fused_T, own, time_s),
+        expected_error_s=expected_error_s(times, fused_T, time_s),
         said=MappingProxyType(dict(said)),
     )

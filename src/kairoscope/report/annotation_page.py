@@ -233,13 +233,13 @@ def _view(clip: AnnotatedClip, folder: Path) -> ClipView:
 
 
 def _sort_key(clip: AnnotatedClip) -> float | None:
-    """The smaller, the more doubtful: by how far off the worst event may be, where that is known.
+    """The smaller, the more doubtful: by how far off its events are expected to be in all, if known.
 
     Else by the confidence of the least sure one; one with a flag goes before all without.
     """
     doubts = [event.doubt_s for event in clip.events if event.doubt_s is not None]
     if doubts:
-        return 1 / (1 + max(doubts))
+        return 1 / (1 + sum(doubts))
     if clip.confidence is None:
         return None
     return clip.confidence - any(event.flags for event in clip.events)

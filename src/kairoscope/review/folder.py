@@ -47,7 +47,7 @@ class Summary:
     """Why it has no boundaries."""
 
     doubt_s: float | None = None
-    """How far off its worst event is expected to be, where the run says so."""
+    """How far off its events are expected to be in all, where the run says so."""
 
     @property
     def order(self) -> tuple[int, float]:
@@ -180,9 +180,13 @@ class ReviewFolder:
             raise UserError(str(row.get("problem") or "its frames are not known"))
         shown = seen_in(self.dataset.episode(row["clip"]))
         cameras = tuple(dict.fromkeys([*shown["videos"], *shown["cameras_in_file"]]))
-        view = view_of(shown, camera if camera in cameras else self.config["camera"])
+        wanted = camera if camera in cameras else self.config["camera"]
+        view = view_of(shown, wanted if wanted in cameras else None)
         if view is None:
-            raise UserError("the dataset has no video and no pictures of it")
+            if row["video"] is None:
+                raise UserError("the dataset has no video and no pictures of it")
+            made = self.cinema.film(VideoSpan(path=self._file(row)), times_s)  # drawn for the model
+            return Seen(row=row, times_s=times_s, shown=made)
         media: Film | Album = Album(episode=row["clip"], camera=view.camera)
         if view.span is not None:
             media = self.cinema.film(view.span, times_s)
@@ -276,5 +280,5 @@ def _summary(row: Mapping[str, Any]) -> Summary:
         confidence=min(known, default=None),
         flags=tuple(sorted({flag for event in events for flag in event["flags"]})),
         problem=row["problem"],
-        doubt_s=max(doubts, default=None),
+        doubt_s=sum(doubts) if doubts else None,
     )
