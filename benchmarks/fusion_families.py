@@ -210,7 +210,8 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=RESULTS)
     options: Any = parser.parse_args()
     options.load_before, options.smoke = os.getloadavg()[0], False
-    options.command = shown_command("python -m benchmarks.fusion_families", sys.argv[1:])
+    words = ("=".join(Path(part).name for part in word.split("=")) for word in sys.argv[1:])
+    options.command = shown_command("python -m benchmarks.fusion_families", list(words))
     write(result(cases_from(options.clips, options.g1)), options)
 
 
