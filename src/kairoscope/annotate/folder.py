@@ -69,16 +69,25 @@ class FolderDataset:
 
 
 def open_folder(path: Path) -> FolderDataset:
-    """Open a folder with `labels.jsonl`, or a label file. Raises UserError where it is none."""
+    """Open a folder of clips, with or without `labels.jsonl`, or a label file.
+
+    Raises UserError where it is neither.
+    """
+    videos: dict[str, Path] = {}
+    if _has_videos(path):
+        videos = {video.relative_to(path).as_posix(): video for video in list_videos(path)}
+        if not (path / LABELS_NAME).is_file():
+            return FolderDataset(path=path, videos=videos, labels={})
     file = label_file(path)
     rows, problems = read_labels(file)
     labels = {os.path.normpath(row.video): row for row in rows}
-    videos: dict[str, Path] = {}
-    if path.is_dir() and any(p.suffix.lower() in VIDEO_SUFFIXES for p in path.rglob("*")):
-        videos = {video.relative_to(path).as_posix(): video for video in list_videos(path)}
     videos |= {name: file.parent / name for name in labels if name not in videos}
     notes = tuple(f"label left out: {problem}" for problem in problems)
     return FolderDataset(path=path, videos=videos, labels=labels, notes=notes)
+
+
+def _has_videos(path: Path) -> bool:
+    return path.is_dir() and any(p.suffix.lower() in VIDEO_SUFFIXES for p in path.rglob("*"))
 
 
 def looks_like_dataset(path: Path) -> bool:
@@ -95,14 +104,14 @@ def looks_like_dataset(path: Path) -> bool:
 
 
 def open_any(path: Path, *, fps: float | None = None) -> Dataset:
-    """Open a robot dataset of any format, or a folder of clips with `labels.jsonl`.
+    """Open a robot dataset of any format, or a folder of clips, with or without `labels.jsonl`.
 
     Raises UserError that says what was found where it is neither.
     """
     if not path.exists():
         raise UserError(f"{path}: no such file or folder; expected a dataset")
     if not looks_like_dataset(path) and (
-        path.suffix.lower() == ".jsonl" or (path / LABELS_NAME).is_file()
+        path.suffix.lower() == ".jsonl" or (path / LABELS_NAME).is_file() or _has_videos(path)
     ):
         return open_folder(path)
     return open_dataset(path, fps=fps)

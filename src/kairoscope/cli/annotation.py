@@ -56,6 +56,14 @@ def annotate(
             "which to label first where fewer than K are.",
         ),
     ] = None,
+    labels: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Labels by hand besides those in the dataset, or for a folder of clips: a label file, "
+            "such as the corrections.jsonl of another run.",
+        ),
+    ] = None,
     signals_only: Annotated[  # noqa: FBT002
         bool,
         typer.Option(
@@ -118,7 +126,7 @@ def annotate(
     """
     from kairoscope.annotate.folder import looks_like_dataset
 
-    if looks_like_dataset(source) or examples is not None or signals_only:
+    if looks_like_dataset(source) or examples is not None or signals_only or labels is not None:
         dataset = opened(source, fps, render, assets or [])
         saving = {"in_place": in_place, "overwrite": overwrite}
         question = Question(
@@ -130,6 +138,7 @@ def annotate(
             device=device,
             batch_size=batch_size,
             camera=camera or render,
+            labels=labels,
         )
         annotate_dataset(dataset, question, folder, examples=examples or 0, **saving)
         return

@@ -35,6 +35,8 @@ class Question:
     device: str | None
     batch_size: int | None
     camera: str | None
+    labels: Path | None = None
+    """Labels by hand besides those in the dataset."""
 
 
 def annotate_dataset(
@@ -74,6 +76,7 @@ def annotate_dataset(
             camera=asked.camera,
             prompt=asked.prompt,
             num_examples=examples,
+            labels=asked.labels,
             on_progress=progress,
         )
     print_tally(dataset, tally, out)

@@ -7,6 +7,7 @@ It is a label file (see `data.labels`) with one row a clip, so that everything t
 it. `annotate` takes its rows for labels by hand when it is run again on the same folder.
 """
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -44,6 +45,38 @@ def save_correction(folder: Path, row: Mapping[str, Any]) -> None:
     """
     parse_row(dict(row), 1)
     _rewrite(folder, str(row["clip"]), row)
+
+
+def adopt_corrections(file: Path, folder: Path) -> None:
+    """Put the rows of a label file, such as the corrections of another run, into a folder's.
+
+    Clips that have a correction there already keep it. Raises UserError where a row is no label, or
+    the file cannot be read or written.
+    """
+    rows, problems = read_labels(file)
+    if problems:
+        raise UserError(str(problems[0]))
+    known = read_corrections(folder)
+    for row in rows:
+        clip = row.clip or row.group
+        if clip in known:
+            continue
+        video = (file.parent.resolve() / row.video).resolve()
+        adopted = {
+            "clip": clip,
+            "video": Path(os.path.relpath(video, folder.resolve())).as_posix()
+            if video.exists()
+            else row.video,
+            "group": row.group,
+            "task": row.task,
+            "events": [
+                {"name": event.name, "end_s": event.end_s}
+                | ({} if event.start_s is None else {"start_s": event.start_s})
+                for event in row.events
+            ],
+        }
+        length = {} if row.duration_s is None else {"duration_s": row.duration_s}
+        save_correction(folder, adopted | length)
 
 
 def forget_correction(folder: Path, clip: str) -> None:

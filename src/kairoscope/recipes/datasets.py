@@ -9,6 +9,7 @@ from kairoscope.annotate.dataset import Asking, DatasetTally, OnProgress, Saving
 from kairoscope.annotate.showing import make_clips
 from kairoscope.config import Recipe
 from kairoscope.core import Decoding, UserError
+from kairoscope.data.corrections import adopt_corrections
 from kairoscope.data.taskfiles import TaskFile
 from kairoscope.recipes.pages import write_page
 from kairoscope.robot.episode import Dataset
@@ -37,10 +38,12 @@ def annotate_dataset_stage(
     camera: str | None = None,
     prompt: Path | None = None,
     num_examples: int = 0,
+    labels: Path | None = None,
 ) -> DatasetTally:
     """Find the events of a task file in a dataset's episodes; writes the run folder `out`.
 
-    Without a model, signals and labelled examples alone. Raises UserError for a task that is not the
+    Without a model, signals and labelled examples alone. The rows of `labels`, a label file, count as
+    set by hand in this run, and are kept in it. Raises UserError for a task that is not the
     dataset's, and what `annotate_dataset` raises.
     """
     plan = signal_plan(
@@ -67,6 +70,8 @@ def annotate_dataset_stage(
         "decoding": decoding if model else None,
     }
     with Run.open(out, kind="annotation", config=run_config | words) as run:
+        if labels is not None:
+            adopt_corrections(labels, run.path)
         tally = annotate_dataset(
             dataset,
             task.events,

@@ -127,3 +127,24 @@ def test_pictures_in_a_dataset_play_on_the_page(mimicgen: Path) -> None:
     videos = {clip["id"]: page_file.parent / clip["video"] for clip in page["clips"]}
     assert set(videos) == {"demo_0", "demo_1", "demo_2"}
     assert all(video.is_file() for video in videos.values())
+
+
+def test_corrections_of_clips_are_examples_elsewhere(program: Program, videos: Path) -> None:
+    for clip in ("a.mp4", "c.mp4"):
+        correct(videos / "out", clip, (0, 7), (7, 14))
+    command = ("annotate", "videos", "--task=videos/square.toml", "--signals-only", "--examples=3")
+    ended = program.run(*command, "--labels=out/corrections.jsonl", "--out=by", cwd=videos)
+    assert ended.code == 0, ended.said
+    assert "label these first:" in ended.out
+    assert [row["end_frame"] for row in rows_of(videos / "by", "c.mp4")] == [7, 14]
+    others = [
+        row for row in read_rows(videos / "by" / "boundaries.jsonl") if row["clip"] == "e.mp4"
+    ]
+    assert all("from 2 labelled demonstrations" in row["reasons"][0] for row in others)
+    kept = ReviewFolder(videos / "by").corrections
+    assert set(kept) == {"a.mp4", "c.mp4"}
+    video = (videos / "by" / kept["a.mp4"].video).resolve()
+    assert video == (videos / "videos" / "a.mp4").resolve()
+    settled = (videos / "by" / "boundaries.jsonl").read_bytes()
+    assert program.run(*command, "--out=by", cwd=videos).code == 0  # they are in the run by now
+    assert (videos / "by" / "boundaries.jsonl").read_bytes() == settled
