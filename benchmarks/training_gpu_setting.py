@@ -6,7 +6,7 @@ import sys
 import tempfile
 import time
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -164,16 +164,18 @@ def with_trainer(setting: Row, shape: Shape, device: str) -> Row:
 @torch.no_grad()
 def tower_share(network: Any, examples: Sequence[Example]) -> Row:
     """Seconds of transformers' own vision tower for a step's clips, and of its patch embedding."""
-    geometry, visual = QWEN25_GEOMETRY, network.model.visual
+    geometry = QWEN25_GEOMETRY
+    visual: Any = network.model.visual
     device = network.device.type
     patches = [to_patches(e.encoded.pixels_THWC, geometry)[0] for e in examples]
     pixels = torch.cat(patches).to(network.device, visual.dtype)
     grid = torch.tensor([e.encoded.grid_thw for e in examples], device=network.device)
     row: Row = {}
-    for name, job in (
-        ("tower_s", lambda: visual(pixels, grid_thw=grid)),
-        ("patch_embed_s", lambda: visual.patch_embed(pixels)),
-    ):
+    jobs: dict[str, Callable[[], Any]] = {
+        "tower_s": lambda: visual(pixels, grid_thw=grid),
+        "patch_embed_s": lambda: visual.patch_embed(pixels),
+    }
+    for name, job in jobs.items():
         wait(device)
         started = time.perf_counter()
         job()

@@ -140,16 +140,16 @@ def _one_by_one(
     query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, borders: list[int], scaling: float
 ) -> torch.Tensor:
     """A call for each segment, nothing copied: packed samples are few and long."""
-    parts = [
-        scaled_dot_product_attention(
-            *(x[:, :, first:end] for x in (query, key, value)),
-            scale=scaling,
-            is_causal=True,
-            enable_gqa=query.shape[1] != key.shape[1],
-        )
-        for first, end in itertools.pairwise(borders)
-        if end > first
-    ]
+    grouped = query.shape[1] != key.shape[1]
+    parts = []
+    for first, end in itertools.pairwise(borders):
+        if end > first:
+            q, k, v = (x[:, :, first:end] for x in (query, key, value))
+            parts.append(
+                scaled_dot_product_attention(
+                    q, k, v, scale=scaling, is_causal=True, enable_gqa=grouped
+                )
+            )
     return torch.cat(parts, dim=2).transpose(1, 2)
 
 
