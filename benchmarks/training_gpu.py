@@ -266,8 +266,8 @@ def write(rows: Sequence[dict[str, Any]], folder: Path, *, smoke: bool) -> None:
         for text, least, value in goals(rows)
     ]
     listed = [asdict(goal) | {"met": goal.met} for goal in promised]
-    row = {"name": "training_gpu", **about, "goals": listed, "settings": rows}
-    text = json.dumps(row, indent=1)
+    whole: dict[str, Any] = {"name": "training_gpu", **about, "goals": listed, "settings": rows}
+    text = json.dumps(whole, indent=1)
     (folder / "training_gpu.json").write_text(text + "\n")
     lines = ["# Fine-tuning at the 7B shape on one GPU", ""]
     if smoke:

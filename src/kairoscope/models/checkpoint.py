@@ -23,7 +23,6 @@ from transformers.utils import logging as transformers_logging
 from kairoscope.core import FramePolicy, UserError
 from kairoscope.models import packed_attention, window_attention
 from kairoscope.models.chat import VIDEO_PAD, Encoder
-from kairoscope.models.patch_product import use_patch_product
 from kairoscope.settings import changed
 from kairoscope.storage import read_json
 from kairoscope.video.sampling import QWEN3_GEOMETRY, QWEN25_GEOMETRY
@@ -188,13 +187,9 @@ def _load_tokenizer(source: Path, config: Any) -> Any:
 
 
 def use_fast_attention(network: Any) -> None:
-    """Let the vision tower take all windows at once, and the language model packed samples.
-
-    On a GPU patches are embedded by a product, too.
-    """
+    """Let the vision tower take all windows at once, and the language model packed samples."""
     network.model.visual.config._attn_implementation = window_attention.NAME
     network.model.language_model.config._attn_implementation = packed_attention.NAME
-    use_patch_product(network)
 
 
 def make_encoder(network: Any, tokenizer: Any) -> Encoder:

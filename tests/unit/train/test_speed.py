@@ -9,28 +9,10 @@ from tiny_models import encode_noise, make_checkpoint
 from kairoscope.config import LoraConfig, SFTConfig
 from kairoscope.models.chat import films
 from kairoscope.models.forward import look
-from kairoscope.models.patch_product import patch_product
 from kairoscope.train.speed import hold_frozen_in_bfloat16
 from kairoscope.train.trainable import merged_weights, prepare
 
 CONFIG = SFTConfig(lora=LoraConfig(rank=3, alpha=6))
-
-
-@pytest.mark.parametrize("bias", ["with", "without"])
-def test_patches_by_a_product_are_those_of_the_convolution(bias: str) -> None:
-    torch.manual_seed(0)
-    size = (2, 4, 4)
-    convolution = torch.nn.Conv3d(3, 7, size, stride=size, bias=bias == "with").double()
-    rows = torch.randn((5, 3 * 2 * 4 * 4), dtype=torch.float64).requires_grad_()
-    theirs = convolution(rows.view(5, 3, *size)).view(5, 7)
-    ours = patch_product(convolution, rows)
-    torch.testing.assert_close(ours, theirs)
-    watched = [rows, *convolution.parameters()]
-    pairs = zip(
-        *(torch.autograd.grad(y.pow(2).sum(), watched) for y in (ours, theirs)), strict=True
-    )
-    for one, other in pairs:
-        torch.testing.assert_close(one, other)
 
 
 @pytest.mark.parametrize("family", ["qwen2_5_vl", "qwen3_vl"])
