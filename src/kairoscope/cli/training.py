@@ -137,6 +137,8 @@ def sft(
         from kairoscope.cli.dry_run import warn_of
 
         warn_of(asked.mapped)
+    for words in asked.advice:
+        advise(words)
     _train(chosen, asked, group, prompt=prompt, device=device)
 
 
@@ -162,7 +164,8 @@ def _train(
             )
         )
         left_out = [f"{drop.sample_id}: {drop.reason}: {drop.detail}" for drop in curation.drops]
-        left_out += [f"held out: {one}" for one in (chosen_on.problems if chosen_on else [])]
+        apart_problems = [str(one) for one in (chosen_on.problems if chosen_on else [])]
+        left_out += [f"held out: {one}" for one in apart_problems]
         list_left_out(left_out, asked.out / "curation.json")
         result = train_stage(
             recipe,
@@ -176,7 +179,7 @@ def _train(
             device=device,
             on_progress=progress,
             prompt=prompt,
-            curation=curation.manifest(),
+            curation=curation.manifest() | ({"held_out_problems": apart_problems} if apart else {}),
             on_advice=advise,
             mix=loaded.mix,
             logging=asked.logging,

@@ -17,6 +17,8 @@ SPLIT_WHY = (
     "chosen by the seed and stratified by task, so that no recording is on both sides"
 )
 
+ALL_ROWS = "0.4.4 trains on all rows unless validation.enable is on; "
+
 
 def _data(reading: Reading, value: str) -> Became:
     reading.other["data"] = value
@@ -37,8 +39,11 @@ def _test_size(reading: Reading, value: float | None) -> Became:
     count = isinstance(share, int)
     if share < 0 or (not count and share >= 1):
         return Became("refused", "", "allowed: a share from 0 to below 1, or a number of rows")
+    why = SPLIT_WHY
+    if reading.is_head and not reading.get("validation.enable", pin=False):
+        why = ALL_ROWS + SPLIT_WHY.partition("; ")[2]
     what = f"{share} samples or so" if count else f"{share:.0%}"
-    return Became("adapted", f"{what} of the groups held out", SPLIT_WHY)
+    return Became("adapted", f"{what} of the groups held out", why)
 
 
 def _split(reading: Reading, value: Any) -> Became:

@@ -13,9 +13,10 @@ from kairoscope.models.names import BUILTIN, located, resolve
 from kairoscope.recipes.sources import Source, parse_source, sources_from_table
 from kairoscope.recipes.stages import policy_for
 from kairoscope.settings import assignments, changed, read_toml
-from kairoscope.train.loggers import DEFAULT, Logging, check_loggers
+from kairoscope.train.loggers import DEFAULT, Logging, check_loggers, is_there
 
 HELD_OUT_SHARE = 0.15
+WITHOUT = "the run goes on without it (pip install wandb to have it)"
 TABLES = ("sft", "frames", "evaluation", "data")
 
 
@@ -48,6 +49,8 @@ class Asked:
     frames: Mapping[str, Any]
     """Changes to the frame policy of the checkpoint, or else of the recipe."""
     logging: Logging
+    advice: tuple[str, ...] = ()
+    """What is allowed and yet hardly meant."""
     mapped: Mapped | None
     """The cosmos-rl file, where there is one."""
 
@@ -133,6 +136,8 @@ def _from_cosmos_rl(
     config = changed(SFTConfig(), settings, where)
     held_out = options.held_out or (Path(mapped.held_out) if mapped.held_out else None)
     frames = {name: getattr(mapped.frames, name) for name in FILE_FIELDS}
+    absent = [name for name in mapped.loggers if not options.loggers and not is_there(name)]
+    loggers = tuple(name for name in mapped.loggers if name not in absent)
     return Asked(
         model=options.model or mapped.model,
         sources=tuple(map(parse_source, options.data)) or _file_sources(mapped),
@@ -142,9 +147,12 @@ def _from_cosmos_rl(
         config=changed(config, assignments(options.settings, "--set"), "--set"),
         frames={**frames, **assignments(options.frames, "--frames")},
         logging=Logging(
-            names=tuple(options.loggers) or (*DEFAULT, *mapped.loggers),
+            names=tuple(options.loggers) or (*DEFAULT, *loggers),
             project=mapped.project,
             experiment=mapped.experiment,
+        ),
+        advice=tuple(
+            f"{where} asks for {name}, which is not installed; {WITHOUT}" for name in absent
         ),
         mapped=mapped,
     )

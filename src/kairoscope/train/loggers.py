@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol, Self
@@ -168,6 +169,11 @@ class Logging:
 
 
 BY_DEFAULT = Logging()
+
+
+def is_there(name: str) -> bool:
+    """Whether what a logger needs is installed."""
+    return name != "wandb" or find_spec("wandb") is not None
 
 
 def check_loggers(names: Sequence[str]) -> None:

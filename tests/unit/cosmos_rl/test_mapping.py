@@ -340,5 +340,14 @@ def test_held_out_rows_by_number_and_a_data_set_of_their_own() -> None:
     assert config_of(own).eval_every == 7
 
 
+def test_what_is_held_out_is_said_by_release() -> None:
+    key = "train.train_policy.dataset.test_size"
+    texts = ("[train]\nepoch = 1", "[train]\nseed = 1", "[validation]\nenable = true\nfreq = 3")
+    first, every, validated = (row_of(mapped(text), key).why for text in texts)
+    assert first == validated
+    assert first.startswith("cosmos-rl takes the first rows, unshuffled; here whole groups")
+    assert every.startswith("0.4.4 trains on all rows unless validation.enable is on; here whole")
+
+
 def test_our_own_files_are_not_taken_for_theirs() -> None:
     assert not is_cosmos_rl(tomllib.loads("[sft]\nepochs = 3\n[frames]\nfps = 4"))

@@ -1,5 +1,6 @@
 """Options, our files and cosmos-rl's make one training; options win."""
 
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +58,11 @@ def test_a_file_of_cosmos_rl_says_everything(tmp_path: Path, model: str) -> None
     assert found.sources == (Source(path=Path("their/dataset"), column="talk"),)
     assert found.out == Path("their/out")
     assert (found.config.epochs, found.config.batch_size) == (4.0, 4)
-    assert found.logging.names == ("tensorboard", "wandb")
+    there = ("wandb",) if find_spec("wandb") else ()
+    assert found.logging.names == ("tensorboard", *there)
+    assert ["wandb, which is not installed" in words for words in found.advice] == [True][
+        len(there) :
+    ]
     assert found.logging.project == "theirs"
     # Nothing of the recipe's or the checkpoint's own recommendations.
     assert not found.config.augment
