@@ -131,6 +131,24 @@ SETTINGS = (
 )
 
 
+NOTES = (
+    "Qwen2.5-VL-7B's published shape, random weights; clips of noise at 8 frames a second, 56 frames of "
+    "476 x 476 in 7 s: 8,092 vision tokens and about 160 of text. A step is forward, backward and AdamW over "
+    "`samples` clips; times are of the median of three steps after two (Trainer: the faster of two after "
+    "one). Frames are in memory as bytes; nothing is decoded.",
+    "Adapters of rank 16 on all linear layers of the language model, or the whole language model with "
+    "weights and optimiser in float32; the vision tower is frozen in both. The Trainer's full row has "
+    "everything in bfloat16, because float32 does not fit beside its logits.",
+    "MFU is what the step cannot do without (forward, gradients of activations, of weights where they are "
+    "trained, causal attention at half, the vocabulary at the answers alone, the tower's forward pass "
+    "unless its features are kept) over the vendor's 989 TFLOP/s; what is computed twice to save memory does "
+    "not count.",
+    "The Trainer (SDPA, gradient checkpointing, as its users set it up) is slow because checkpointing makes it run "
+    "the frozen tower backwards, too, one small call for each of 19,740 windows a clip: see docs/log.md. With flash-attn installed it would not call "
+    "window by window; that was not measured.",
+)
+
+
 class Worker:
     """A process that imports at once and measures when it is told to."""
 
@@ -250,8 +268,10 @@ def goals(rows: Sequence[dict[str, Any]]) -> list[tuple[str, float, float | None
     return found
 
 
-def write(rows: Sequence[dict[str, Any]], folder: Path, *, smoke: bool) -> None:
-    """`training_gpu.json` and `training_gpu.md`."""
+def write(
+    rows: Sequence[dict[str, Any]], folder: Path, *, smoke: bool, notes: Sequence[str] = ()
+) -> None:
+    """`training_gpu.json` and `training_gpu.md`; `notes` are added to the usual ones."""
     about = {
         "command": "python -m benchmarks.training_gpu",
         "date": time.strftime("%Y-%m-%d", time.gmtime()),
@@ -290,6 +310,7 @@ def write(rows: Sequence[dict[str, Any]], folder: Path, *, smoke: bool) -> None:
     for text, least, value in goals(rows):
         shown = "not measured" if value is None else f"{value:.2f}"
         lines.append(f"| {text} | {least:.2f} | {shown} |")
+    lines += ["", *(f"- {note}" for note in (*NOTES, *notes))]
     device = next((row["device"] for row in rows if "device" in row), "no device")
     shown = ", ".join(f"{name} {version}" for name, version in about["versions"].items())  # type: ignore[attr-defined]
     lines += ["", f"{device}; {shown}; {about['date']}.", ""]
