@@ -159,7 +159,7 @@ def judged(clips: Sequence[Clip], examples: Sequence[Clip]) -> dict[str, list[Ou
             for way, sources, how in (
                 ("signals", ("signals",), pool),
                 ("prior from the others", ("prior",), pool),
-                ("model", ("model",), pool),
+                ("model", ("model",), default_pool()),
                 ("fused, no label", ("model", "signals"), pool),
                 ("fused, the others labelled", ("model", "signals", "prior"), adapted),
             ):

@@ -48,7 +48,7 @@ def write(run: Run, truths: Sequence[tuple[float, float]], said: np.ndarray, lab
         labels: list[Any] = [None, None]
         if number < labelled:
             labels = [[0.0, first_s], [first_s, second_s]]
-        row = {
+        row: dict[str, Any] = {
             "clip": f"e{number:02d}", "problem": None, "times_s": TIMES_S, "digest": "d", "videos": {},
             "cameras_in_file": [], "task": "", "source": None, "labels": labels,
             "labelled_by": "human", "label_names": [], "notes": [], "state": "s",
@@ -60,7 +60,7 @@ def write(run: Run, truths: Sequence[tuple[float, float]], said: np.ndarray, lab
             for i, t in enumerate(said[number])
         ]
         for posterior in posteriors:
-            posterior["probabilities"] = [float(p) for p in posterior["probabilities"]]  # type: ignore[union-attr]
+            posterior["probabilities"] = [float(p) for p in posterior["probabilities"]]
         answer = {
             "clip": f"e{number:02d}", "digest": "d", "file": None, "events": [], "problem": None,
             "posteriors": posteriors,
