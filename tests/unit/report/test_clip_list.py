@@ -39,7 +39,12 @@ def test_parts_make_the_whole() -> None:
 
 
 def test_a_page_in_parts_is_the_page() -> None:
-    values: dict[str, Any] = {"heading": 'id="clips-data">', "facts": [], "cards": [], "confidence_plot": None}
+    values: dict[str, Any] = {
+        "heading": 'id="clips-data">',
+        "facts": [],
+        "cards": [],
+        "confidence_plot": None,
+    }
     template, payload = "annotation.html.jinja", embedded_json(clip_payload(VIEWS, ORDERS, 0.1))
     whole = render_page(template, title="t", payload=payload, **values)
     assert "".join(page_parts(template, [payload], title="t", **values)) == whole
