@@ -4,8 +4,8 @@
     python -m benchmarks.plan_gpu --device cpu --out plan_cpu.json    # here, small shapes
 
 Random weights of the published shapes, real optimiser steps. Every setting runs in a process of its own
-and is written to the file as soon as it is done; `--only NAME` runs one. On a GPU the peak is torch's
-own count of allocated bytes, on a CPU the largest resident set above that before the network was made.
+and is written to the file as soon as it is done; `--only NAME` runs one. The peak is torch's own count of
+the bytes that it hands out.
 """
 
 import argparse
@@ -14,6 +14,7 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from importlib.util import find_spec
@@ -66,7 +67,7 @@ CPU: dict[str, dict[str, Any]] = {
     "small-full-bfloat16": {"size": "small", "grid": (8, 8, 8), "set": {"dtype": "bfloat16"}},
     "small-packed": {"size": "small", "grid": (4, 8, 8), "set": {"packing": True}, "samples": 3},
 }
-NUM_TEXT, NUM_ANSWER, STEPS = 150, 60, 3
+NUM_TEXT, NUM_ANSWER = 150, 60
 
 
 def network_config(size: str) -> Any:
@@ -181,7 +182,6 @@ def _run(size: str, config: Any, shapes: Any, passes: int, device: str) -> tuple
     from kairoscope.train.rehearsal import micro_batch_of
     from kairoscope.train.trainable import prepare
 
-    before = _resident_bytes("VmRSS")
     made = network_config(size)
     with torch.device(device):
         network = CLASSES[made.model_type]._from_config(made, dtype=torch.bfloat16)
@@ -194,23 +194,35 @@ def _run(size: str, config: Any, shapes: Any, passes: int, device: str) -> tuple
         for _ in range(passes)
     ]
     tokens = sum(micro.num_tokens for micro in batch)
-    seconds = []
-    for step in range(STEPS):
-        if step == 1 and device == "cuda":
-            torch.cuda.reset_peak_memory_stats()
-        started = time.perf_counter()
+
+    def step() -> float:
+        began = time.perf_counter()
         optimise(trained, geometry, batch, config, 1e-6)
-        seconds.append(time.perf_counter() - started)
-    if device == "cuda":
-        return torch.cuda.max_memory_allocated(), min(seconds[1:]), tokens
-    return _resident_bytes("VmHWM") - before, min(seconds[1:]), tokens
+        return time.perf_counter() - began
+
+    step()
+    if device == "cpu":
+        peak = allocated_at_peak(step)
+        held = [*network.parameters(), *network.buffers()]
+        held += [m for moments in trained.optimizer.state.values() for m in moments.values()]
+        return peak + sum(t.nbytes for t in {id(t): t for t in held}.values()), step(), tokens
+    torch.cuda.reset_peak_memory_stats()
+    seconds = min(step() for _ in range(2))
+    return torch.cuda.max_memory_allocated(), seconds, tokens
 
 
-def _resident_bytes(field: str) -> int:
-    for line in Path("/proc/self/status").read_text().splitlines():
-        if line.startswith(f"{field}:"):
-            return int(line.split()[1]) * 1024
-    raise RuntimeError(f"{field} is not known here")
+def allocated_at_peak(work: Callable[[], Any]) -> int:
+    """Bytes that torch's CPU allocator hands out within `work`, at most at a time."""
+    from torch.profiler import ProfilerActivity, profile
+
+    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as seen:
+        work()
+    now, peak = 0, 0
+    for event in seen.profiler.kineto_results.events():
+        if event.name() == "[memory]":
+            now += event.nbytes()
+            peak = max(peak, now)
+    return peak
 
 
 class _NoDecoder(MetaPathFinder, Loader):
@@ -233,8 +245,7 @@ def _anything(name: str) -> type:
 def started(part: str, name: str, device: str) -> subprocess.Popen[str]:
     """Prediction or measurement of a setting, begun in a process of its own."""
     command = [sys.executable, "-m", "benchmarks.plan_gpu", "--device", device]
-    # Large blocks go back to the system at once, so that the resident set shows what is in use.
-    environment = {**os.environ, "MALLOC_MMAP_THRESHOLD_": "65536"}
+    environment = dict(os.environ)
     if part == "predict":
         environment |= {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
     return subprocess.Popen(

@@ -9,18 +9,23 @@ from typing import Any
 from tokenizers import Tokenizer
 
 from kairoscope.config import SFTConfig
-from kairoscope.core import FramePolicy, Sample, Task, UnreadableClip
+from kairoscope.core import FramePolicy, Prompt, Sample, Task, UnreadableClip
 from kairoscope.recipes.stages import Progress
 from kairoscope.train.rehearsal import Shape
 from kairoscope.video.budget import frame_report
-from kairoscope.video.sampling import PatchGeometry
+from kairoscope.video.sampling import QWEN3_GEOMETRY, PatchGeometry
 
 MOST_CLIPS = 400
 """Of a larger data set, as many clips are looked at, evenly spread."""
 CHARACTERS_A_TOKEN = 3.5
 """Where there is no tokenizer to ask."""
-MARKS = 16
-"""Tokens of a prompt's turns beside its words."""
+BEFORE, BETWEEN, AFTER = (
+    "<|im_start|>system\n",
+    "<|im_end|>\n<|im_start|>user\n",
+    "<|im_end|>\n<|im_start|>assistant\n",
+)
+VIDEO = "<|vision_start|><|vision_end|>"
+"""Around the places of the video, which are not counted with the text."""
 
 
 def token_counter(folder: Path) -> Callable[[str], int]:
@@ -54,11 +59,10 @@ def measured(
         except (UnreadableClip, ValueError) as error:
             unusable.append(f"{sample.id}: {error}")
             continue
-        asked = task.prompt(sample.query)
         frames = -(-len(seen.times_s) // geometry.temporal)
         shape = Shape(
             grid_thw=(frames, seen.height // geometry.patch_px, seen.width // geometry.patch_px),
-            num_text=MARKS + sum(count(t) for t in (asked.system, asked.before, asked.after) if t),
+            num_text=count(_prompt(task.prompt(sample.query), seen.times_s, geometry)),
             num_answer=count(answer) + 1,
         )
         if shape.num_tokens(geometry.merge) > max_tokens:
@@ -66,6 +70,16 @@ def measured(
             continue
         shapes.append(shape)
     return shapes, tuple(unusable)
+
+
+def _prompt(asked: Prompt, times_s: Sequence[float], geometry: PatchGeometry) -> str:
+    """The text of a prompt as `models.chat.encode` writes it; Qwen3-VL has a time at each patch."""
+    video = VIDEO
+    if geometry == QWEN3_GEOMETRY:
+        starts = range(0, len(times_s), geometry.temporal)
+        pairs = [times_s[start : start + geometry.temporal] for start in starts]
+        video = "".join(f"<{fmean(pair):.1f} seconds>{VIDEO}" for pair in pairs)
+    return f"{BEFORE}{asked.system}{BETWEEN}{asked.before}{video}{asked.after}{AFTER}"
 
 
 def largest_micro_batch(

@@ -7,8 +7,8 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_map_only
 
-BLOCK_BYTES = 512
-"""GPU memory is handed out in multiples of this."""
+GPU_BLOCK = 512
+"""GPU memory is handed out in multiples of so many bytes."""
 
 
 class Ledger(TorchDispatchMode):  # type: ignore[no-untyped-call]
@@ -18,9 +18,10 @@ class Ledger(TorchDispatchMode):  # type: ignore[no-untyped-call]
     What a kernel takes and gives back within itself is not seen. Works on fake tensors as on real ones.
     """
 
-    def __init__(self) -> None:
-        """Begin at nothing."""
+    def __init__(self, block_bytes: int = 1) -> None:
+        """Begin at nothing; every storage takes a multiple of `block_bytes`."""
         super().__init__()  # type: ignore[no-untyped-call]
+        self.block_bytes = block_bytes
         self.now = 0
         self.peak = 0
         self._known: dict[int, Any] = {}
@@ -40,7 +41,7 @@ class Ledger(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def _note(self, tensor: torch.Tensor) -> None:
         storage = tensor.untyped_storage()
-        self._count(storage, -(-storage.nbytes() // BLOCK_BYTES) * BLOCK_BYTES)
+        self._count(storage, -(-storage.nbytes() // self.block_bytes) * self.block_bytes)
 
     def _count(self, storage: torch.UntypedStorage, num_bytes: int) -> None:
         key = storage._cdata

@@ -8,27 +8,25 @@ import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import groupby
 from types import SimpleNamespace
 from typing import Any, Literal
 
 import torch
 from torch._subclasses.fake_tensor import FakeTensorMode
-from transformers.masking_utils import ALL_MASK_ATTENTION_FUNCTIONS, sdpa_mask
-from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
 from kairoscope.config import SFTConfig
 from kairoscope.models.chat import Film
 from kairoscope.models.checkpoint import CLASSES, make_encoder, use_fast_attention
 from kairoscope.train.flops import Arithmetic
-from kairoscope.train.ledger import Ledger
+from kairoscope.train.ledger import GPU_BLOCK, Ledger
 from kairoscope.train.micro import MicroBatch, Targets
 from kairoscope.train.optimise import forward_losses
+from kairoscope.train.rehearsed_attention import kept_attention, rehearse_kernels
 from kairoscope.train.trainable import prepare
 from kairoscope.video.sampling import PatchGeometry
 
 Kind = Literal["cpu", "cuda"]
-WINDOWS, LANGUAGE = "kairoscope_flash_rehearsed", "kairoscope_rehearsed"
-"""Attention that keeps what a GPU's kernels keep, in the vision tower and in the language model."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,9 +113,9 @@ def rehearse(
     with fake:
         _replace(network, lambda t: torch.empty(t.shape, dtype=t.dtype))
         pixels = torch.empty((0,), dtype=torch.uint8)
-    (_rehearse_kernels if kind == "cuda" else use_fast_attention)(network)
+    (rehearse_kernels if kind == "cuda" else use_fast_attention)(network)
     micro = micro_batch_of(network_config, geometry_of(network_config), shapes, config, pixels)
-    peak = _step_peak(network, geometry_of(network_config), micro, config, passes)
+    peak = _step_peak(network, geometry_of(network_config), micro, config, passes, kind)
     return _rehearsed(network, network_config, shapes, config, peak)
 
 
@@ -127,19 +125,25 @@ def geometry_of(network_config: Any) -> PatchGeometry:
 
 
 def _step_peak(
-    network: Any, geometry: PatchGeometry, micro: MicroBatch, config: SFTConfig, passes: int
+    network: Any,
+    geometry: PatchGeometry,
+    micro: MicroBatch,
+    config: SFTConfig,
+    passes: int,
+    kind: Kind,
 ) -> int:
     """Bytes at the peak of the last pass, gradients included, weights not."""
     work = partial(
         forward_losses, geometry=geometry, micro=micro, with_dense=config.dense_weight > 0
     )
-    kind = network.device.type
     bfloat16 = config.dtype == "bfloat16"
-    with Ledger() as ledger:
+    with Ledger(GPU_BLOCK if kind == "cuda" else 1) as ledger, kept_attention():
         ledger.ignore(*network.parameters(), *network.buffers())
         for _ in range(min(passes, 2)):
             ledger.peak = ledger.now
-            with torch.autocast(kind, torch.bfloat16, enabled=bfloat16, cache_enabled=False):
+            with torch.autocast(
+                network.device.type, torch.bfloat16, enabled=bfloat16, cache_enabled=False
+            ):
                 answer, dense = work(network)
                 loss: Any = answer + dense
             loss.backward()
@@ -195,10 +199,9 @@ def micro_batch_of(
         row, first = (row, end) if config.packing else (row + 1, 0)
     films = tuple(
         Film(
-            pixels_THWC=pixels.new_empty((t * temporal, h * side, w * side, 3)),
-            grid_thw=(t, h, w),
+            pixels_THWC=pixels.new_empty((t * temporal, h * side, w * side, 3)), grid_thw=(t, h, w)
         )
-        for t, h, w in (shape.grid_thw for shape in shapes)
+        for t, h, w in _joined(shapes)
     )
     return MicroBatch(
         ids_BL=ids,
@@ -210,6 +213,12 @@ def micro_batch_of(
         num_samples=len(shapes),
         lengths=tuple(lengths) if config.packing else (),
     )
+
+
+def _joined(shapes: Sequence[Shape]) -> list[tuple[int, int, int]]:
+    """Grids of the videos that the tower is shown: neighbours of one size are one; see `chat.films`."""
+    alike = groupby((shape.grid_thw for shape in shapes), key=lambda grid: grid[1:])
+    return [(sum(grid[0] for grid in grids), *size) for size, grids in alike]
 
 
 def _targets(places: Sequence[tuple[int, int]]) -> Targets:
@@ -254,42 +263,3 @@ def _rehearsed(
 def _num_bytes(tensors: Any) -> int:
     storages = {id(t): t.numel() * t.element_size() for t in tensors}
     return sum(storages.values())
-
-
-class _Flash(torch.autograd.Function):
-    """Keeps queries, keys, values, result and one number a row, as flash attention does."""
-
-    @staticmethod
-    def forward(ctx: Any, query: Any, key: Any, value: Any) -> Any:
-        out = torch.empty_like(query)
-        rows = query.new_empty(query.shape[:-1], dtype=torch.float32)
-        ctx.save_for_backward(query, key, value, out, rows)
-        return out
-
-    @staticmethod
-    def backward(ctx: Any, grad: Any) -> Any:
-        query, key, value, _, _ = ctx.saved_tensors
-        del grad
-        return torch.empty_like(query), torch.empty_like(key), torch.empty_like(value)
-
-
-def _flash(
-    module: Any, query: Any, key: Any, value: Any, attention_mask: Any, **_: Any
-) -> tuple[Any, None]:
-    del module, attention_mask
-    if torch.is_autocast_enabled(query.device.type):
-        half = torch.get_autocast_dtype(query.device.type)
-        query, key, value = (x.to(half) for x in (query, key, value))
-    out: Any = _Flash.apply(query, key, value)  # type: ignore[no-untyped-call]
-    return out.transpose(1, 2).contiguous(), None
-
-
-def _rehearse_kernels(network: Any) -> None:
-    """Let the network's attention take the memory that a GPU's kernels take."""
-    network.model.visual.config._attn_implementation = WINDOWS
-    network.model.language_model.config._attn_implementation = LANGUAGE
-
-
-for _name in (WINDOWS, LANGUAGE):
-    ALL_ATTENTION_FUNCTIONS.register(_name, _flash)
-    ALL_MASK_ATTENTION_FUNCTIONS.register(_name, sdpa_mask)
