@@ -33,9 +33,9 @@ ENVIRONMENTS = (
     "ThreePieceAssembly_D2",
 )
 NUM_STATES = 150
-ALLOWED_SHARE = 0.02
+ALLOWED_SHARE = 0.01
 """Of states thrown together at random, where another version of MuJoCo may find a contact that
-grazes; recorded demonstrations must give the same frames."""
+grazes (none differed between 2.3.2 and 4.0.0); recorded demonstrations must give the same frames."""
 Side = Callable[..., None]
 Record = Callable[[str, object], None]
 
@@ -92,6 +92,7 @@ def test_states_thrown_together(
         said = theirs[f"demo_0/{name}"]
         differing = np.flatnonzero(said != values)
         record_property(name, f"{int(said.sum())} true, differing {differing.tolist()}")
+        assert 0 < said.sum() < NUM_STATES, (environment, name)
         assert len(differing) <= ALLOWED_SHARE * NUM_STATES, (environment, name, differing)
 
 

@@ -1,6 +1,7 @@
 """Pixels of recorded configurations: a compiled model, a named camera, a headless OpenGL context."""
 
 import atexit
+import re
 from collections.abc import Iterable, Iterator
 from functools import cache, lru_cache
 from typing import Any, Literal
@@ -13,9 +14,10 @@ from kairoscope.robot.episode import UnreadableEpisode
 from kairoscope.simulate.render import load_mujoco
 
 Quality = Literal["full", "fast"]
-"""`full`: shadows, reflections and smooth edges, as robosuite draws; `fast`: none of them, in about
+"""`full`: smooth edges, reflections and shadows, as robosuite draws; `fast`: none of them, in about
 a third of the time where the processor draws."""
 SIZES_PX = (64, 2048)
+_TEXTURE = re.compile(r"<texture(?![^>]*\bcolorspace=)")
 _COLLISION_GROUP, _VISUAL_GROUP = 0, 1
 """robosuite's groups of geometries: it draws the second alone."""
 
@@ -36,6 +38,10 @@ def compiled(mujoco: Any, model_xml: str, where: str) -> Any:
 
 @lru_cache(maxsize=1)
 def _compiled(mujoco: Any, model_xml: str) -> Any:
+    if hasattr(mujoco, "mjtColorSpace"):
+        # Newer versions take a PNG's own word for its colours; those that recorded drew them as
+        # they were, and lighter.
+        model_xml = _TEXTURE.sub('<texture colorspace="linear"', model_xml)
     return mujoco.MjModel.from_xml_string(model_xml)
 
 
