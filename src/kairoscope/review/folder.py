@@ -46,6 +46,7 @@ class Summary:
     problem: str | None
     """Why it has no boundaries."""
 
+    is_readable: bool = True
     doubt_s: float | None = None
     """How far off its events are expected to be in all, where the run says so."""
 
@@ -54,10 +55,10 @@ class Summary:
         """The smaller, the sooner it is to be looked at.
 
         Without any boundary first, then by how far off it is expected to be, or with a flag and the
-        least sure; labels come last.
+        least sure; then labels, and last what cannot be read at all.
         """
         if self.problem is not None:
-            return 0, 0.0
+            return (0 if self.is_readable else 3), 0.0
         if self.doubt_s is not None:
             return 1, -self.doubt_s
         if self.confidence is not None:
@@ -280,5 +281,6 @@ def _summary(row: Mapping[str, Any]) -> Summary:
         confidence=min(known, default=None),
         flags=tuple(sorted({flag for event in events for flag in event["flags"]})),
         problem=row["problem"],
+        is_readable=row.get("num_frames") is not None,
         doubt_s=sum(doubts) if doubts else None,
     )

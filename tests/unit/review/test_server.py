@@ -70,6 +70,27 @@ def test_the_least_sure_come_first(serve: Serve, videos: Path) -> None:
     assert {clip["clip"]: clip["confidence"] for clip in clips} == least
 
 
+def test_what_cannot_be_read_comes_last_and_says_why(
+    serve: Serve, videos: Path, program: Program, world: Path
+) -> None:
+    whole = (videos / "videos" / "d.mp4").read_bytes()
+    (videos / "videos" / "d.mp4").write_bytes(whole[:700])
+    ended = program.run(
+        *("annotate", "videos", "--task=videos/square.toml", f"--model={world / 'model'}"),
+        "--out=out",
+        cwd=videos,
+    )
+    assert ended.code == 0, ended.said
+    with serve(videos / "out") as page:
+        clips = page.json("api/clips")["clips"]
+        assert clips[-1]["clip"] == "d.mp4"
+        about = page.json(f"api/clip/{len(clips) - 1}")
+        assert about["shown"] is None
+        assert "d.mp4" in about["why"]
+        body = {"events": [{"start": 0, "end": 5}, None]}
+        assert page.post(f"api/save/{len(clips) - 1}", body)[0] == 422
+
+
 def test_a_video_comes_in_ranges(serve: Serve, videos: Path) -> None:
     with serve(videos / "out") as page:
         place = page.place("b.mp4")
