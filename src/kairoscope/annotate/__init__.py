@@ -1,5 +1,6 @@
 """Videos and robot datasets -> boundaries of the events that a task names, each with a confidence."""
 
-from kairoscope.annotate.videos import COLUMNS, Tally, annotate, clip_row, write_boundaries
+from kairoscope.annotate.tables import COLUMNS, Tally, write_boundaries
+from kairoscope.annotate.videos import annotate, clip_row
 
 __all__ = ["COLUMNS", "Tally", "annotate", "clip_row", "write_boundaries"]

@@ -19,8 +19,8 @@ from kairoscope.annotate.gathered import Gathered, is_open
 from kairoscope.annotate.placing import Placing
 from kairoscope.annotate.results import DATASET_COLUMNS
 from kairoscope.annotate.sealed import sealed, write_rows
+from kairoscope.annotate.tables import write_boundaries
 from kairoscope.annotate.trusting import Trusted, trusted
-from kairoscope.annotate.videos import write_boundaries
 from kairoscope.data.corrections import read_corrections
 from kairoscope.events import Query
 from kairoscope.robot.episode import Dataset, Episode

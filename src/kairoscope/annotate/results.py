@@ -8,7 +8,7 @@ import numpy as np
 
 from kairoscope.annotate.clips import View
 from kairoscope.annotate.combining import Boundary
-from kairoscope.annotate.videos import COLUMNS
+from kairoscope.annotate.tables import COLUMNS
 from kairoscope.events import Event
 from kairoscope.robot.columns import Floats
 from kairoscope.robot.saving import Found

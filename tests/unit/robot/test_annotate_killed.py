@@ -12,13 +12,13 @@ from typing import Any
 import pytest
 from command_line import Program, read_rows
 from hdf5_files import edited, write_mimicgen
-from lerobot_files import labels_of, make_v2, make_v3, states, tree
+from lerobot_files import labels_of, make_v3, states, tree
 from signal_readers import mimicgen_reads
 
 from kairoscope.robot.legality import SPECS
 
 NUM_KILLS = 3
-KINDS = ("hdf5", "lerobot v2.1", "lerobot v3.0")
+KINDS = ("hdf5", "lerobot v3.0")
 ROWS = ("signals.jsonl", "answers.jsonl")
 
 
@@ -34,9 +34,7 @@ def make(kind: str, place: Path) -> tuple[str, ...]:
                 path = f"data/{demo}/datagen_info/subtask_term_signals/grasp"
                 file[path] = [int(i >= first) for i in range(length)]
         return ("annotate", "demos.hdf5", "--task=stack.toml", "--model=model", "--out=out")
-    (make_v3 if kind == "lerobot v3.0" else make_v2)(
-        place / "data", (20, 31, 12, 25, 18), video=True
-    )
+    make_v3(place / "data", (20, 31, 12, 25, 18), video=True)
     return ("annotate", "data", "--task=two.toml", "--model=model", "--out=out")
 
 
