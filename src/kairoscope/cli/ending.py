@@ -16,7 +16,8 @@ from kairoscope.core import UserError
 
 FAULT, USER_ERROR = 1, 2
 VERBS = (
-    *("whole", "annotation", "review", "plotting", "evaluation", "video", "training", "planning", "merging"),
+    *("whole", "annotation", "review", "plotting", "evaluation", "video"),
+    *("training", "planning", "merging"),
     *("inspection", "reporting", "conversion", "export", "rendering", "world", "doctor"),
 )
 """Modules with commands, in the order of the help."""

@@ -169,7 +169,7 @@ def _course(log: TrainingLog) -> str:
     words = [f"{last['step']} of {of} optimiser steps in {_lasting(log.seconds)}"]
     tokens = sum(row.get("tokens", 0) for row in log.steps)
     if tokens and log.seconds > 0:
-        words.append(f"{short(tokens / log.seconds)} tokens a second")
+        words.append(f"{short(tokens / log.seconds)} tokens a second{_speeds(log)}")
     words.append(
         f"loss {short(log.steps[0]['loss'])} at the first step, {short(last['loss'])} at the last"
     )
@@ -180,6 +180,27 @@ def _course(log: TrainingLog) -> str:
         )
     text = "; ".join(words) + "."
     return text if log.finished else text + " The run is not finished."
+
+
+def _speeds(log: TrainingLog) -> str:
+    """Of all steps together, as far as their rows say it: of what, how many samples, and how well
+    the devices were used.
+    """
+    known = [row for row in log.steps if "samples_per_s" in row]
+    seconds = sum(row["seconds"] for row in known)
+    if not seconds:
+        return ""
+
+    def mean(key: str) -> float:
+        return float(sum(row[key] * row["seconds"] for row in known) / seconds)
+
+    text = (
+        f" ({short(mean('vision_tokens_per_s'))} vision, {short(mean('text_tokens_per_s'))} text), "
+        f"{short(mean('samples_per_s'))} samples a second"
+    )
+    if all("mfu" in row for row in known):
+        text += f", {mean('mfu'):.1%} of the devices' best speed (MFU)"
+    return text
 
 
 def _lasting(seconds: float) -> str:
