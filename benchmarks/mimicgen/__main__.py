@@ -10,7 +10,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
@@ -72,30 +72,41 @@ def recorded(python: str, place: Workplace, num_demos: int) -> None:
         elsewhere(python, "record", place.case.key, place.demos, *words)
 
 
-def annotated(place: Workplace, wanted: Sequence[str]) -> tuple[dict[str, Path], tuple[str, ...]]:
-    """The file of each annotation, and the demonstrations that stood as examples."""
-    announce(f"{place.case.key}: annotating")
-    found = read_ends(place.demos, place.case.signals)
-    true: Ends = {name: ends for name, ends in found.items() if ends is not None}
-    signals, examples = annotations.from_signals(place)
-    files = {"true": place.demos, "signals": signals}
-    if {"fused", "video"} & set(wanted):
+FILES = {
+    "true": "demos.hdf5",
+    "signals": "signals/stripped.hdf5",
+    "fused": "fused/partly.hdf5",
+    "video": "video/demos.hdf5",
+    "shifted": "shifted/demos.hdf5",
+}
+"""Where each annotation lies in a task's folder."""
+
+
+def annotate(place: Workplace, wanted: Sequence[str]) -> None:
+    """Make the annotations that are not there yet."""
+    missing = [key for key in wanted if not (place.folder / FILES[key]).exists()]
+    if "signals" in missing or not place.chosen.exists():
+        announce(f"{place.case.key}: annotating from signals")
+        annotations.from_signals(place)
+    examples, true = annotations.examples_of(place), true_ends(place)
+    if {"fused", "video"} & set(missing):
         announce(f"{place.case.key}: drawing")
         annotations.draw(place)
         announce(f"{place.case.key}: fine-tuning on {', '.join(examples)}")
         model = annotations.trained(place, examples, true)
-        ways: Mapping[str, Callable[[], Path]] = {
-            "fused": lambda: annotations.from_everything(
-                place, model, examples, place.folder / "fused"
-            ),
-            "video": lambda: annotations.from_video(
-                place, model, examples, true, place.folder / "video"
-            ),
-        }
-        files |= {name: way() for name, way in ways.items() if name in wanted}
-    if "shifted" in wanted:
-        files["shifted"] = annotations.from_shifts(place, true, place.folder / "shifted")
-    return files, examples
+        announce(f"{place.case.key}: annotating")
+        if "fused" in missing:
+            annotations.from_everything(place, model, examples, place.folder / "fused")
+        if "video" in missing:
+            annotations.from_video(place, model, examples, true, place.folder / "video")
+    if "shifted" in missing:
+        annotations.from_shifts(place, true, place.folder / "shifted")
+
+
+def true_ends(place: Workplace) -> dict[str, tuple[int, ...]]:
+    """Of every demonstration that has all of them."""
+    found = read_ends(place.demos, place.case.signals)
+    return {name: ends for name, ends in found.items() if ends is not None}
 
 
 def rows_file(place: Workplace, ends: Ends) -> Path:
@@ -104,39 +115,49 @@ def rows_file(place: Workplace, ends: Ends) -> Path:
     return place.folder / f"attempts-{digest}.jsonl"
 
 
-def generate(
-    python: str, place: Workplace, files: Mapping[str, Path], ends: Mapping[str, Ends], num: int
-) -> dict[str, tuple[dict[str, Any], ...]]:
-    """Rows of MimicGen's attempts with each annotation; none where it has no demonstration."""
-    rows = {key: rows_file(place, own) for key, own in ends.items() if own}
-    jobs = {
-        str(target): {"source": str(files[key]), "demos": list(ends[key]), "rows": str(target)}
-        for key, target in reversed(rows.items())
-    }
-    listed = place.folder / "jobs.json"
-    listed.write_text(json.dumps(list(reversed(jobs.values())), indent=1))
-    elsewhere(python, "generate", place.case.key, listed, "--attempts", str(num))
-    return {key: read_rows(target, num) for key, target in rows.items()}
-
-
-def read_rows(file: Path, num: int) -> tuple[dict[str, Any], ...]:
-    """The first attempts of a file."""
-    return tuple(json.loads(line) for line in file.read_text().splitlines()[:num])
-
-
-def measured(python: str, place: Workplace, options: Any) -> TaskOutcome:
-    """One task from recording to rates."""
-    recorded(python, place, options.sources + NUM_EXAMPLES)
-    files, examples = annotated(place, options.annotations)
-    ends = {key: read_ends(files[key], place.case.signals) for key in options.annotations}
-    true = {name: own for name, own in ends["true"].items() if own is not None}
-    sources = [name for name in true if name not in examples][: options.sources]
-    usable = {
-        key: {name: own for name in sources if (own := found.get(name)) is not None}
-        for key, found in ends.items()
-    }
+def generate(python: str, place: Workplace, ends: Mapping[str, Ends], num_attempts: int) -> None:
+    """Let MimicGen try that often with each annotation; what is there already counts."""
+    jobs = {}
+    for key, own in ends.items():
+        rows = rows_file(place, own)
+        if own and str(rows) not in jobs:
+            file = place.folder / FILES[key]
+            jobs[str(rows)] = {"source": str(file), "demos": list(own), "rows": str(rows)}
+    if all(len(read_rows(Path(rows))) >= num_attempts for rows in jobs):
+        return
     announce(f"{place.case.key}: generating")
-    rows = generate(python, place, files, usable, options.attempts)
+    listed = place.folder / "jobs.json"
+    listed.write_text(json.dumps(list(jobs.values()), indent=1))
+    elsewhere(python, "generate", place.case.key, listed, "--attempts", str(num_attempts))
+
+
+def read_rows(file: Path) -> tuple[dict[str, Any], ...]:
+    """Outcomes so far."""
+    lines = file.read_text().splitlines() if file.exists() else []
+    return tuple(json.loads(line) for line in lines)
+
+
+def measured(python: str | None, place: Workplace, options: Any) -> TaskOutcome:
+    """One task from recording to rates; without an interpreter, what is there of it."""
+    if python is not None:
+        recorded(python, place, options.sources + NUM_EXAMPLES)
+        annotate(place, options.annotations)
+    true, examples = true_ends(place), annotations.examples_of(place)
+    sources = [name for name in true if name not in examples][: options.sources]
+    files = {key: place.folder / FILES[key] for key in options.annotations}
+    found = {
+        key: read_ends(file, place.case.signals) if file.exists() else {}
+        for key, file in files.items()
+    }
+    usable = {
+        key: {name: own for name in sources if (own := ends.get(name)) is not None}
+        for key, ends in found.items()
+    }
+    if python is not None:
+        generate(python, place, usable, options.attempts)
+    rows = {key: read_rows(rows_file(place, own)) for key, own in usable.items()}
+    # Stopped in the middle of a turn, some have one attempt more than others.
+    num = min(options.attempts, *(len(own) for own in rows.values() if own), len(rows["true"]))
     return TaskOutcome(
         case=place.case,
         fps=FPS,
@@ -144,8 +165,8 @@ def measured(python: str, place: Workplace, options: Any) -> TaskOutcome:
         num_frames=annotations.lengths(place.demos),
         examples=examples,
         outcomes=tuple(
-            Outcome(key=key, ends={name: own.get(name) for name in sources}, rows=rows.get(key, ()))
-            for key, own in ends.items()
+            Outcome(key=key, ends={name: own.get(name) for name in sources}, rows=rows[key][:num])
+            for key, own in found.items()
         ),
     )
 
@@ -163,6 +184,10 @@ def main(argv: Sequence[str]) -> None:
         sources={"type": int, "default": NUM_SOURCES, "help": "demonstrations to generate from"},
         model={"default": "builtin", "help": "what is fine-tuned on the examples"},
         set={"action": "append", "default": [], "help": "a setting of the fine-tuning"},
+        as_is={
+            "action": "store_true",
+            "help": "record, annotate and generate nothing: the page of what is there",
+        },
         folder={"type": Path, "default": WORK / "mimicgen", "help": "recordings and annotations"},
     )
     if options.smoke:
@@ -171,8 +196,8 @@ def main(argv: Sequence[str]) -> None:
         options.folder = options.folder / "smoke"
     if "true" not in options.annotations:
         options.annotations = ["true", *options.annotations]
-    python = checked_python(options.mimicgen_python)
-    assets, outcomes = assets_of(python), []
+    python = None if options.as_is else checked_python(options.mimicgen_python)
+    assets, outcomes = assets_of(python) if python else (), []
     for key in options.tasks:
         place = Workplace(
             case=CASES[key],

@@ -44,6 +44,11 @@ class Workplace:
         return self.folder / "demos.hdf5"
 
     @property
+    def chosen(self) -> Path:
+        """Names of the examples."""
+        return self.folder / "examples.json"
+
+    @property
     def task(self) -> Path:
         """The task file that a user would write."""
         return self.folder / "task.toml"
@@ -111,8 +116,8 @@ def write_ends(place: Workplace, ends: Ends, target: Path) -> Path:
     return target
 
 
-def from_signals(place: Workplace) -> tuple[Path, tuple[str, ...]]:
-    """What robot signals say, without a label; and which demonstrations to label first."""
+def from_signals(place: Workplace) -> Path:
+    """What robot signals say, without a label; says which demonstrations to label first, too."""
     stripped = strip(place.demos, place.folder / "stripped.hdf5")
     out = place.folder / "signals"
     said = place.kairoscope(
@@ -122,7 +127,13 @@ def from_signals(place: Workplace) -> tuple[Path, tuple[str, ...]]:
     first = re.search(r"label these first: (.*)", said)
     if first is None:
         raise RuntimeError(f"{stripped}: no examples were chosen: {said}")
-    return out / stripped.name, tuple(re.findall(r"demo_\d+", first[1]))
+    place.chosen.write_text(json.dumps(re.findall(r"demo_\d+", first[1])))
+    return out / stripped.name
+
+
+def examples_of(place: Workplace) -> tuple[str, ...]:
+    """The demonstrations that `from_signals` was told to label first."""
+    return tuple(json.loads(place.chosen.read_text()))
 
 
 def label_rows(place: Workplace, names: Iterable[str], true: Ends) -> list[dict[str, Any]]:
@@ -171,6 +182,8 @@ def trained(place: Workplace, examples: Sequence[str], true: Ends) -> Path:
     make_clips(place, folder, examples, rows)
     settings = [word for setting in place.sft for word in ("--set", setting)]
     out = place.folder / "sft"
+    if (out / "result.json").exists():  # finished here, or on a machine with a GPU
+        return out / "best"
     place.kairoscope(
         *("sft", "subtask-times", "--data", folder, "--model", place.model, "--out", out),
         *settings,

@@ -1,5 +1,6 @@
 """Rates with their intervals, ratios of paired rates, and how far boundaries are off. Pure."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -9,7 +10,6 @@ Ends = Mapping[str, tuple[int, ...]]
 """Demonstration -> exclusive end of each subtask that has a signal, in frames."""
 Z = 1.959964
 """Of a 95 % interval."""
-DRAWS = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,29 +25,36 @@ def wilson(successes: int, attempts: int) -> Estimate:
     """A success rate with Wilson's score interval (Wilson, 1927). Raises ValueError without any."""
     if not 0 <= successes <= attempts or not attempts:
         raise ValueError(f"{successes} successes of {attempts} attempts")
-    rate, z2 = successes / attempts, Z * Z
-    middle = (rate + z2 / (2 * attempts)) / (1 + z2 / attempts)
-    spread = rate * (1 - rate) / attempts + z2 / (4 * attempts**2)
-    half = Z * float(np.sqrt(spread)) / (1 + z2 / attempts)
-    return Estimate(rate, max(0.0, middle - half), min(1.0, middle + half))
+    low, high = _score(successes, attempts, Z)
+    return Estimate(successes / attempts, max(0.0, low), min(1.0, high))
 
 
 def paired_ratio(ours: Sequence[bool], true: Sequence[bool]) -> Estimate | None:
     """Success rate with our boundaries over that with the true ones, of attempts with equal seeds.
 
-    The interval is a percentile bootstrap over attempts, each drawn with its twin: what makes a
-    scene easy or hard cancels out. None where the true boundaries never succeed.
+    The interval is Bonett and Price's (2006) of Wilson's kind for paired proportions: what makes a
+    scene easy or hard cancels out, and where all attempts agree it is as wide as their number
+    leaves it, unlike a bootstrap's. None where the true boundaries never succeed.
 
     Raises ValueError where there are not as many of one as of the other.
     """
-    pairs = np.array(list(zip(ours, true, strict=True)), dtype=np.float64)
-    if not len(pairs) or not pairs[:, 1].any():
+    pairs = list(zip(ours, true, strict=True))
+    above, below = sum(a for a, _ in pairs), sum(b for _, b in pairs)
+    if not below:
         return None
-    rng = np.random.default_rng(0)
-    sums = pairs[rng.integers(0, len(pairs), (DRAWS, len(pairs)))].sum(axis=1)
-    sums = sums[sums[:, 1] > 0]
-    low, high = np.quantile(sums[:, 0] / sums[:, 1], (0.025, 0.975))
-    return Estimate(float(pairs[:, 0].sum() / pairs[:, 1].sum()), float(low), float(high))
+    either, differ = sum(a or b for a, b in pairs), sum(a != b for a, b in pairs)
+    spread = math.sqrt((differ + 2) / ((above + 1) * (below + 1)))
+    alone = [math.sqrt((1 - (x + 1) / (either + 2)) / (x + 1)) for x in (above, below)]
+    z = Z * spread / sum(alone)
+    (low, high), (low_true, high_true) = (_score(x, either, z) for x in (above, below))
+    return Estimate(above / below, low / high_true, high / low_true)
+
+
+def _score(successes: int, attempts: int, z: float) -> tuple[float, float]:
+    """Wilson's interval at a standard normal quantile of its own."""
+    middle = 2 * successes + z * z
+    half = z * math.sqrt(z * z + 4 * successes * (1 - successes / attempts))
+    return (middle - half) / (2 * (attempts + z * z)), (middle + half) / (2 * (attempts + z * z))
 
 
 @dataclass(frozen=True, slots=True)

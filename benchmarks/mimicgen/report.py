@@ -25,6 +25,8 @@ TITLES = {
 SAME = 0.98
 """Of the true boundaries' rate that signals, and everything together, each are to reach."""
 VIDEO = {"stack": 0.90, "stack_three": 0.85}
+ENOUGH = 100
+"""Attempts with each annotation, below which a goal counts as not measured."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,10 +91,13 @@ def result(tasks: Sequence[TaskOutcome]) -> Result:
         tables=tuple(table for task in tasks for table in (_rates(task), _errors(task))),
         goals=tuple(goal for task in tasks for goal in _goals(task)),
         notes=(
-            "rates: Wilson 95 %. Ratios: paired bootstrap over attempts, 95 %; they hold for these "
-            "recorded demonstrations, the draw of which they do not count",
+            "rates: Wilson 95 %. Ratios: 95 % for paired proportions (Bonett and Price); both hold "
+            "for these recorded demonstrations, the draw of which they do not count",
             "errors are taken over the source demonstrations; a share is of the true duration of the "
             "subtask that the boundary ends",
+            f"with fewer than {ENOUGH} attempts a goal counts as not measured, whatever the ratio",
+            "where signals decide every event, `annotate` does not ask the model: fused boundaries can "
+            "then be those of the signals alone",
             "annotations with the same boundaries share their attempts: a seed gives the same outcome",
         ),
         data={"tasks": [_data(task) for task in tasks]},
@@ -109,7 +114,9 @@ def _rates(task: TaskOutcome) -> Table:
         ratio = task.ratio(outcome)
         shown = "1" if outcome.key == "true" else _ratio(ratio)
         title = TITLES[outcome.key]
-        rows.append((title, f"{usable} of {len(task.true)}", f"{good} of {tried}", rate, shown))
+        shown = shown if tried else "not measured"
+        share = f"{usable} of {len(task.true)}" if usable else "not annotated"
+        rows.append((title, share, f"{good} of {tried}", rate, shown))
     seconds = [length / task.fps for length in task.num_frames.values()]
     spread = f"{min(seconds):.1f} to {max(seconds):.1f} s long"
     columns = ("boundaries", "demonstrations", "successes", "rate, %", "ratio to the true ones")
@@ -161,7 +168,7 @@ def _goals(task: TaskOutcome) -> list[Goal]:
             Goal(
                 text=f"MimicGen's success rate over that with true boundaries: {TITLES[outcome.key]}",
                 limit=limit,
-                value=ratio.value if ratio else None,
+                value=ratio.value if ratio and len(outcome.rows) >= ENOUGH else None,
                 at_least=True,
                 case=task.case.environment,
             )

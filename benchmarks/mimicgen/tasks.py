@@ -22,6 +22,8 @@ class Case:
     """`subtask_term_offset_range` there, the same for every signal."""
     selection: str
     """`selection_strategy` there."""
+    model_is_drawn: bool
+    """Whether part of the scene is drawn with the model, and not with the state of its joints."""
 
 
 CASES: Mapping[str, Case] = {
@@ -36,6 +38,7 @@ CASES: Mapping[str, Case] = {
             each_subtask_from_another=True,
             offsets=(10, 20),
             selection="nearest_neighbor_object",
+            model_is_drawn=False,
         ),
         Case(
             key="stack_three",
@@ -50,6 +53,7 @@ CASES: Mapping[str, Case] = {
             each_subtask_from_another=True,
             offsets=(10, 20),
             selection="nearest_neighbor_object",
+            model_is_drawn=False,
         ),
         Case(
             key="square",
@@ -60,6 +64,7 @@ CASES: Mapping[str, Case] = {
             each_subtask_from_another=False,
             offsets=(10, 20),
             selection="nearest_neighbor_object",
+            model_is_drawn=True,
         ),
     )
 }

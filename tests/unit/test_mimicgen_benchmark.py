@@ -49,11 +49,28 @@ def test_impossible_counts_are_refused(good: int, tried: int) -> None:
         wilson(good, tried)
 
 
-def test_equal_outcomes_have_a_ratio_of_exactly_one() -> None:
-    outcomes = [True] * 30 + [False] * 20
-    ratio = paired_ratio(outcomes, outcomes)
+def test_the_ratio_of_pairs_has_the_published_interval() -> None:
+    # Fagerland, Lydersen and Laake (2014): 1 both, 1 and 7 one alone, 12 neither.
+    ours = [True, True, *[False] * 7, *[False] * 12]
+    true = [True, False, *[True] * 7, *[False] * 12]
+    ratio = paired_ratio(ours, true)
     assert ratio is not None
-    assert (ratio.value, ratio.low, ratio.high) == (1.0, 1.0, 1.0)
+    assert ratio.value == 0.25
+    assert (round(ratio.low, 3), round(ratio.high, 3)) == (0.068, 0.923)
+
+
+def test_agreement_is_worth_as_much_as_there_are_attempts() -> None:
+    lows = []
+    for count in (6, 30, 100, 400):
+        outcomes = [True] * count
+        ratio = paired_ratio(outcomes, outcomes)
+        assert ratio is not None
+        assert ratio.value == 1.0
+        assert ratio.low < 1.0 < ratio.high
+        lows.append(ratio.low)
+    assert lows == sorted(lows)
+    assert lows[0] < 0.8
+    assert lows[-1] > 0.99
 
 
 def test_pairing_narrows_the_interval() -> None:
@@ -65,7 +82,7 @@ def test_pairing_narrows_the_interval() -> None:
     assert near is not None
     assert far is not None
     assert near.value == far.value == 0.95
-    assert far.high - far.low > 3 * (near.high - near.low)
+    assert far.high - far.low > 2 * (near.high - near.low)
     assert near.low < 0.95 < near.high
 
 
@@ -190,12 +207,31 @@ def test_the_page_has_rates_errors_and_goals() -> None:
     assert [row[1:3] for row in rates.rows] == [
         ("2 of 2", "3 of 4"),
         ("2 of 2", "3 of 4"),
-        ("0 of 2", "0 of 0"),
+        ("not annotated", "0 of 0"),
     ]
-    assert rates.rows[1][-1] == "1.000 (1.000 to 1.000)"
+    assert rates.rows[1][-1].startswith("1.000 (0.")
     assert [row[0] for row in errors.rows] == ["robot signals alone, no label"]
-    assert {goal.met for goal in page.goals} == {True, None}
     json.dumps(page.data)
+    assert {goal.met for goal in page.goals} == {None}  # too few attempts
+
+
+@pytest.mark.parametrize(("lost", "met"), [(0, True), (2, True), (3, False)])
+def test_goals_are_judged_on_a_hundred_attempts(lost: int, met: bool) -> None:  # noqa: FBT001
+    ends = {"demo_0": (40,)}
+    ours = "-" * lost + "+" * (100 - lost)
+    task = TaskOutcome(
+        case=CASES["stack"],
+        fps=20.0,
+        true=ends,
+        num_frames={"demo_0": 100},
+        examples=(),
+        outcomes=(
+            Outcome(key="true", ends=ends, rows=attempts("+" * 100)),
+            Outcome(key="fused", ends=ends, rows=attempts(ours)),
+        ),
+    )
+    (goal,) = result([task]).goals
+    assert goal.met is met
 
 
 def test_without_mimicgen_it_says_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
