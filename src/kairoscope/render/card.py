@@ -127,6 +127,11 @@ def _split(making: Making, found: Collection) -> Iterator[str]:
         rows.append(tuple(cells))
     if rows:
         yield _table(("task", "train clips", "groups", "test clips", "groups"), rows)
+    if found.num_aside:
+        yield (
+            f"{found.num_aside} labelled clips are on neither side: they were put together from "
+            "held-out and other sources."
+        )
     whole = [row[0] for row in rows if row[3] == 0 and making.holdout]
     if whole:
         yield (

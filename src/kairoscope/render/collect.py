@@ -12,6 +12,7 @@ from typing import Any
 from kairoscope.core import Sample, Task
 from kairoscope.data.conversations import write_conversations
 from kairoscope.data.labels import EventSample, label_row
+from kairoscope.data.split import draw as lot
 from kairoscope.data.split import split_by_group
 from kairoscope.events import Event, Events, Query
 from kairoscope.render.produce import CLIPS, ROWS, STAMPED
@@ -20,6 +21,8 @@ from kairoscope.storage import read_json, write_text_atomic
 LABELS = "labels.jsonl"
 SIDES = ("train", "test")
 EventTask = Task[Query, Events]
+Row = Mapping[str, Any]
+"""Of a finished clip, as `produce` writes it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +35,8 @@ class Collection:
     """Of every labelled clip; groups that share a source demonstration are one."""
     train: tuple[EventSample, ...]
     test: tuple[EventSample, ...]
+    num_aside: int
+    """Labelled clips on neither side: made of sources of both."""
 
     @property
     def sides(self) -> dict[str, tuple[EventSample, ...]]:
@@ -50,12 +55,48 @@ def collect(out: Path, names: Sequence[str], *, holdout: float, seed: int) -> Co
     """
     rows = tuple(_rows(out, names))
     labelled = [row for row in rows if row["events"] is not None]
-    group = joined(row["groups"] for row in labelled)
-    samples = tuple(_sample(out, row, group[row["groups"][0]]) for row in labelled)
+    samples = _samples(out, labelled)
     checksums = {row["clip"]: row["checksum"] for row in labelled}
     same = {sample.id: checksums[sample.video.stem] for sample in samples}
-    train, test = split_by_group(samples, holdout=holdout, seed=seed, same=same)
-    return Collection(rows=rows, samples=samples, train=tuple(train), test=tuple(test))
+    tied = _tied(labelled, samples)
+    free = [sample for sample in samples if sample.scenario not in tied]
+    train, test = split_by_group(free, holdout=holdout, seed=seed, same=same)
+    for scenario in tied:
+        mine = [row for row in labelled if row["task"] == scenario]
+        kept, held = _by_source(mine, holdout, seed)
+        train += _samples(out, kept)
+        test += _samples(out, held)
+    return Collection(
+        rows=rows,
+        samples=tuple(samples),
+        train=tuple(sorted(train, key=lambda sample: sample.id)),
+        test=tuple(sorted(test, key=lambda sample: sample.id)),
+        num_aside=len(samples) - len(train) - len(test),
+    )
+
+
+def _tied(rows: Sequence[Row], samples: Sequence[EventSample]) -> list[str]:
+    """Scenarios of several sources whose clips tie all of them into one group."""
+    sources: dict[str, set[str]] = {}
+    groups: dict[str, set[str]] = {}
+    for row, sample in zip(rows, samples, strict=True):
+        sources.setdefault(sample.scenario, set()).update(row["groups"])
+        groups.setdefault(sample.scenario, set()).add(sample.group)
+    return sorted(name for name, inside in groups.items() if len(inside) == 1 < len(sources[name]))
+
+
+def _by_source(rows: Sequence[Row], holdout: float, seed: int) -> tuple[list[Row], list[Row]]:
+    """(train, test) of clips made of several sources each: those of both kinds are on neither side.
+
+    Where no clip is made of held-out sources alone, nothing is held out, and none is lost.
+    """
+    sources = sorted({name for row in rows for name in row["groups"]})
+    drawn = sorted(sources, key=lambda name: (lot(seed, name), name))
+    held = set(drawn[: max(1, int(holdout * len(drawn) + 0.5))]) if holdout else set()
+    test = [row for row in rows if held.issuperset(row["groups"])]
+    if not test:
+        return list(rows), []
+    return [row for row in rows if held.isdisjoint(row["groups"])], test
 
 
 def _rows(out: Path, names: Sequence[str]) -> Iterator[dict[str, Any]]:
@@ -82,7 +123,13 @@ def joined(lists: Any) -> dict[str, str]:
     return {name: root(name) for name in parent}
 
 
-def _sample(out: Path, row: Mapping[str, Any], group: str) -> EventSample:
+def _samples(out: Path, rows: Sequence[Row]) -> list[EventSample]:
+    """Labelled clips; those that share a source, directly or through others, are one group."""
+    group = joined(row["groups"] for row in rows)
+    return [_sample(out, row, group[row["groups"][0]]) for row in rows]
+
+
+def _sample(out: Path, row: Row, group: str) -> EventSample:
     ends_s = [event["end_s"] for event in row["events"]]
     events = tuple(
         Event(event["name"], start_s, event["end_s"])

@@ -303,6 +303,28 @@ def test_sources_that_are_mixed_throughout_stay_on_one_side(render: Render, tmp_
     )
 
 
+def test_clips_of_sources_of_both_sides_are_on_neither(render: Render, tmp_path: Path) -> None:
+    made_of = {"demo_0": [0, 0], "demo_1": [1, 1], "demo_2": [0, 1], "demo_3": [1, 2]}
+    made_of |= {"demo_4": [2, 2], "demo_5": [0, 2]}
+    states = stacking()[0]
+    source = write_recordings(tmp_path / "a.hdf5", dict.fromkeys(made_of, states), sources=made_of)
+    with h5py.File(source, "r+") as file:  # no two clips are alike
+        for number, name in enumerate(made_of):
+            file[f"data/{name}/states"][:, 1] += 0.001 * number
+    done = render([source], tmp_path / "out", stamps=False).found
+    [test] = done.test
+    held = made_of[test.video.stem.split("_")[1].replace("demo", "demo_")][0]
+    names = {
+        f"a_{name.replace('_', '')}_agentview" for name, of in made_of.items() if held not in of
+    }
+    assert {sample.video.stem for sample in done.train} == names
+    assert (len(done.samples), len(names), done.num_aside) == (6, 3, 2)
+    assert test.group not in {sample.group for sample in done.train}
+    assert len({sample.group for sample in done.samples}) == 1
+    card = (tmp_path / "out" / "card.md").read_text()
+    assert "2 labelled clips are on neither side" in card
+
+
 def test_without_stamps_there_are_clips_and_labels_alone(render: Render, tmp_path: Path) -> None:
     source = write_recordings(tmp_path / "a.hdf5", demos(0))
     render([source], tmp_path / "out", stamps=False, per_file=1)
