@@ -143,7 +143,7 @@ def sft(
     if state.best_step is None:
         _keep_last(trained, state, keep_best)
     return SFTResult(
-        best_step=state.best_step,
+        best_step=state.best_step or state.step,
         best_score=float("nan") if state.best_score is None else state.best_score,
         num_steps=steps,
         last_step=state.step,
