@@ -173,7 +173,9 @@ const open = safely(async (place, camera) => {
   const query = camera ? `?camera=${encodeURIComponent(camera)}` : "";
   const wanted = await ask(`api/clip/${place}${query}`);
   const keep = place === at && screen ? screen.target : null;
+  const before = at;
   at = place;
+  if (before >= 0) drawEntry(before);
   clip = wanted;
   clip.query = query;
   if (!drafts.has(place)) drafts.set(place, fresh(base()));
@@ -291,6 +293,8 @@ const accept = safely(async () => {
   all.clips[place].saved = true;
   Object.assign(drafts.get(place), { base: events });
   if (place === at) clip.saved = events;
+  drawEntry(place);
+  drawProgress();
   draw();
   const next = all.clips.findIndex((one, i) => i > place && !one.saved);
   const first = all.clips.findIndex((one) => !one.saved);
@@ -302,6 +306,7 @@ const forget = safely(async () => {
   all.clips[at].saved = false;
   clip.saved = null;
   draft.base = copy(clip.found);
+  drawProgress();
   draw();
 });
 
@@ -463,7 +468,7 @@ function draw() {
   $("redo").disabled = !draft.future.length;
   $("forget").hidden = !all.clips[at].saved;
   $("joined").checked = draft.joined;
-  drawList();
+  drawEntry(at);
   drawNow();
 }
 
@@ -491,28 +496,34 @@ function drawFaults() {
 }
 
 function drawList() {
+  $("list").replaceChildren(...all.clips.map((one, place) => {
+    const node = make("button");
+    node.type = "button";
+    node.append(make("span", "id", one.clip), make("span", "sure"), make("span", "marks", one.problem ? "without boundaries" : one.flags.join(", ")));
+    node.addEventListener("click", () => open(place));
+    return node;
+  }));
+  all.clips.forEach((_, place) => drawEntry(place));
+  drawProgress();
+}
+
+// One entry of the list, which may be thousands long.
+function drawEntry(place) {
+  const [node, one] = [$("list").children[place], all.clips[place]];
+  const edited = isEdited(place);
+  node.className = `${one.saved ? "saved" : ""} ${edited ? "edited" : ""}`;
+  const sure = one.confidence === null ? "" : `${Math.round(100 * one.confidence)} %`;
+  node.children[1].textContent = edited ? "changed" : one.saved ? "✓" : sure;
+  if (place !== at) node.removeAttribute("aria-current");
+  else if (!node.hasAttribute("aria-current")) {
+    node.setAttribute("aria-current", "true");
+    node.scrollIntoView({ block: "nearest" });
+  }
+}
+
+function drawProgress() {
   const done = all.clips.filter((one) => one.saved).length;
   $("progress").textContent = `${done} of ${all.clips.length} reviewed`;
-  const list = $("list");
-  if (list.children.length !== all.clips.length) {
-    list.replaceChildren(...all.clips.map((one, place) => {
-      const node = make("button");
-      node.type = "button";
-      node.append(make("span", "id", one.clip), make("span", "sure"), make("span", "marks", one.problem ? "without boundaries" : one.flags.join(", ")));
-      node.addEventListener("click", () => open(place));
-      return node;
-    }));
-  }
-  [...list.children].forEach((node, place) => {
-    const one = all.clips[place];
-    const edited = isEdited(place);
-    node.className = `${one.saved ? "saved" : ""} ${edited ? "edited" : ""}`;
-    const sure = one.confidence === null ? "" : `${Math.round(100 * one.confidence)} %`;
-    const mark = edited ? "changed" : one.saved ? "✓" : sure;
-    if (node.children[1].textContent !== mark) node.children[1].textContent = mark;
-    if (place === at && !node.hasAttribute("aria-current")) { node.setAttribute("aria-current", "true"); node.scrollIntoView({ block: "nearest" }); }
-    else if (place !== at) node.removeAttribute("aria-current");
-  });
 }
 
 // --- what can be done, by key or button -------------------------------------------------------
