@@ -40,7 +40,9 @@ def _test_size(reading: Reading, value: float | None) -> Became:
     if share < 0 or (not count and share >= 1):
         return Became("refused", "", "allowed: a share from 0 to below 1, or a number of rows")
     why = SPLIT_WHY
-    if reading.is_head and not reading.get("validation.enable", pin=False):
+    if reading.kind == "grpo":
+        why = "whole groups, by which the best checkpoint is chosen"
+    elif reading.is_head and not reading.get("validation.enable", pin=False):
         why = ALL_ROWS + SPLIT_WHY.partition("; ")[2]
     what = f"{share} samples or so" if count else f"{share:.0%}"
     return Became("adapted", f"{what} of the groups held out", why)
