@@ -53,18 +53,20 @@ class Killing:
         sizes = [f"--size={size}" for size in SIZES]
         frames = ["--frames=fps=4", "--frames=max_frame_pixels=12544", "--frames=stamp_place=band"]
         self._run("new-model", "model", "--data=data", *sizes, *frames)
-        started = time.monotonic()
         self._run(*self._training("straight"))
-        self.seconds = time.monotonic() - started
+        self.num_rows = len(_read(folder / "straight"))
 
-    def differences(self, name: str, share: float) -> tuple[str, list[str]]:
-        """Kill a run after `share` of the time that one takes, run it again.
+    def differences(self, name: str, num_rows: int, delay_s: float) -> tuple[str, list[str]]:
+        """Kill a run `delay_s` after it has logged `num_rows` rows, run it again.
 
         Returns:
             How far it had come, and in what it differs from the one that was left alone.
         """
         pid = self.program.start(*self._training(name), cwd=self.folder)
-        time.sleep(share * self.seconds)
+        until = time.monotonic() + 300
+        while len(_read(self.folder / name)) < num_rows and time.monotonic() < until:
+            time.sleep(0.005)
+        time.sleep(delay_s)
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
         was_killed = self.program.finish(pid).code == -signal.SIGKILL
@@ -133,9 +135,10 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         program = Program(Path(folder))
         killing = Killing(program, Path(folder) / "world")
-        say(f"left alone: {killing.seconds:.1f} s")
+        say(f"left alone: {killing.num_rows} rows")
         for number in range(kills):
-            came, different = killing.differences(f"run-{number}", rng.uniform(0.05, 1.0))
+            after = rng.randrange(killing.num_rows), rng.uniform(0.0, 0.5)
+            came, different = killing.differences(f"run-{number}", *after)
             bad += bool(different)
             said = f"differs in {', '.join(different)}" if different else "equal to the bit"
             say(f"{number + 1}: {came}, run again: {said}")

@@ -45,6 +45,7 @@ def place(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 def test_two_processes_speak_as_one_and_a_killed_one_is_reported_once(place: Path) -> None:
     running = launched(place, *SFT, *SMALL, "--set=max_steps=500", "--set=epochs=500")
     log = place / "out" / "train.jsonl"
