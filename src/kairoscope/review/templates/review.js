@@ -40,6 +40,11 @@ class FilmScreen {
     video.addEventListener("seeked", () => {
       if (this.pending) this.go();
       else if (!video.requestVideoFrameCallback) onFrame(this.target);
+      else {
+        // The browser's word on what it shows is best effort: where none comes, where it is counts.
+        clearTimeout(this.waiting);
+        this.waiting = setTimeout(() => this.closed || video.seeking || !video.paused || this.told(this.place()), 250);
+      }
     });
     video.addEventListener("loadeddata", () => {
       // Some files do not begin at 0 on the browser's clock. The first picture tells.
@@ -59,6 +64,7 @@ class FilmScreen {
       this.watch();
     });
   }
+  place() { return this.video.currentTime - this.offset - this.shown.holds_s[this.target] / 2; }
   told(time) {
     const starts = this.shown.starts_s;
     let frame = nearest(starts, time);
@@ -456,7 +462,7 @@ function draw() {
     row.ghost.hidden = !found;
     if (found) lay(row.ghost, found);
     const sure = clip.events[place].confidence;
-    const known = sure === null ? clip.events[place].source || "" : `${Math.round(100 * sure)} % sure`;
+    const known = !same(event, found) ? "set by hand" : sure === null ? clip.events[place].source || "" : `${Math.round(100 * sure)} % sure`;
     row.small.textContent = event ? `${event.start} – ${event.end} · ${known}` : "not placed";
     if (!event) return;
     lay(row.span, event);
