@@ -4,7 +4,16 @@ import importlib
 import sys
 
 # Decoding comes before the models: its comparison must import torchvision before transformers.
-NAMES = ("cli_start", "stamping", "decode_to_input", "trials", "constrained", "annotate", "signals")
+NAMES = (
+    "cli_start",
+    "stamping",
+    "decode_to_input",
+    "trials",
+    "constrained",
+    "annotate",
+    "signals",
+    "training",
+)
 
 if __name__ == "__main__":
     for name in NAMES:
