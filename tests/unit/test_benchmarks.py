@@ -16,7 +16,16 @@ from benchmarks import harness, results  # noqa: E402
 from benchmarks.commands import run_command  # noqa: E402
 from benchmarks.harness import Measured, Runs, Way  # noqa: E402
 
-NAMES = ("cli_start", "stamping", "decode_to_input", "trials", "constrained", "annotate", "signals", "training")
+NAMES = (
+    "cli_start",
+    "stamping",
+    "decode_to_input",
+    "trials",
+    "constrained",
+    "annotate",
+    "signals",
+    "training",
+)
 
 
 def busy(seconds: float) -> harness.Job:

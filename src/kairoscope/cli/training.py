@@ -180,6 +180,7 @@ def _train(
             on_progress=progress,
             prompt=prompt,
             curation=curation.manifest() | ({"held_out_problems": apart_problems} if apart else {}),
+            on_plan=lambda text: note("cache: ", text),
             on_advice=advise,
             mix=loaded.mix,
             logging=asked.logging,

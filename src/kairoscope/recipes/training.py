@@ -119,6 +119,7 @@ def train_stage(
     prompt: Path | None = None,
     curation: Mapping[str, Any] | None = None,
     on_advice: Callable[[str], None] | None = None,
+    on_plan: Callable[[str], None] | None = None,
     mix: Mix | None = None,
     logging: Logging = BY_DEFAULT,
     mapping: Sequence[Row] = (),
@@ -140,6 +141,7 @@ def train_stage(
         prompt: a file with other words than the recipe's.
         curation: kept in the run as `curation.json`.
         on_advice: told what is allowed and yet hardly meant, before the first step.
+        on_plan: told what keeping clips on disk will take, before it is spent.
         mix: where samples come from, and how much of each source an epoch takes.
         logging: where numbers go beside `train.jsonl`.
         mapping: what became of the keys of a cosmos-rl file; kept in the run as `cosmos_rl.json`.
@@ -198,7 +200,7 @@ def train_stage(
             log=log,
             on_check=lambda done, total: on_progress("decoding clips", done, total),
             on_warning=on_advice,
-            on_plan=on_advice,
+            on_plan=(on_plan or on_advice) if group.is_first else None,
             tracks=hand_tracks_of(train) if config.dense_weight else None,
             mix=mix,
             group=group,

@@ -50,11 +50,14 @@ class CachePlan:
     def __str__(self) -> str:
         new = self.num_clips - self.num_kept
         if not new:
-            return f"cache: all {self.num_clips} clips are in {self.folder}"
-        return (
-            f"cache: {self.num_clips} clips, {self.num_kept} of them in {self.folder}; the other "
-            f"{new} take {self.new_bytes / 1e9:.2f} GB (free: {self.free_bytes / 1e9:.1f} GB)"
-        ) + ("" if self.minutes is None else f" and about {self.minutes:.1f} minutes")
+            return f"all {self.num_clips} clips are in {self.folder}"
+        text = (
+            f"{self.num_clips} clips, {self.num_kept} of them in {self.folder}; the other {new} take "
+            f"{self.new_bytes / 1e9:.3g} GB (free: {self.free_bytes / 1e9:.0f} GB)"
+        )
+        if self.minutes is None:
+            return text
+        return f"{text} and about {float(f'{self.minutes:.2g}'):g} minutes"
 
 
 def ready_clips(
