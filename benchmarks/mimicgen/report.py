@@ -81,7 +81,7 @@ def result(tasks: Sequence[TaskOutcome]) -> Result:
         title="MimicGen's generation with our boundaries",
         what=(
             "Scripted policies recorded demonstrations in MimicGen's own environments (other speeds, "
-            "heights, pauses and wobble each time; about one in five misses its first grasp; failed ones "
+            "heights, pauses and wobble each time; a chance of one in five to miss the first grasp; failed ones "
             "thrown away). Their subtask signals were removed and annotated again by `kairoscope "
             "annotate`, and MimicGen generated from each annotation, with the settings of its core "
             "configurations. Attempt i begins with seed i under every annotation: the same scene, the "
