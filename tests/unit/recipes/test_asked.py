@@ -5,13 +5,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tiny_models import POLICY, SIZE, TASK, make_samples
+from tiny_models import POLICY, SIZE, make_samples
 
 from kairoscope.config import SFTConfig
 from kairoscope.core import UserError
 from kairoscope.models.scratch import make_checkpoint
 from kairoscope.recipes.asked import Asked, Options, asked_for
 from kairoscope.recipes.sources import Source
+from kairoscope.recipes.subtask_times import TASK
 from kairoscope.recipes.subtask_times import RECIPE
 
 COSMOS_RL = """

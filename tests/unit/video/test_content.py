@@ -69,5 +69,5 @@ def test_rewrapped_copies_are_duplicates_and_never_on_both_sides(tmp_path: Path)
     other = replace(copy, gold=(replace(event, name="leaving"),), query=("leaving",))
     both = curate([*samples, other], holdout=0.5)
     assert not both.drops
-    sides = [{sample.id for sample in side} for side in (both.train, both.held_out)]
+    sides = [{sample.id for sample in side} for side in (both.train, both.held_out or ())]
     assert any({"clip-0", "copy"} <= side for side in sides)
