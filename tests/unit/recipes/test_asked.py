@@ -12,8 +12,7 @@ from kairoscope.core import UserError
 from kairoscope.models.scratch import make_checkpoint
 from kairoscope.recipes.asked import Asked, Options, asked_for
 from kairoscope.recipes.sources import Source
-from kairoscope.recipes.subtask_times import TASK
-from kairoscope.recipes.subtask_times import RECIPE
+from kairoscope.recipes.subtask_times import RECIPE, TASK
 
 COSMOS_RL = """
 [custom.dataset]
