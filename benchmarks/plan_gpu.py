@@ -23,6 +23,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from benchmarks.plan_table import write
+
 TEXT: dict[str, dict[str, int]] = {
     "7b": {"hidden_size": 3584, "intermediate_size": 18_944, "num_hidden_layers": 28}
     | {"num_attention_heads": 28, "num_key_value_heads": 4, "vocab_size": 152_064},
@@ -314,7 +316,7 @@ def main() -> None:
         measured = ended(started("measure", name, options.device))
         predicted = ended(coming.get(name) or started("predict", name, options.device))
         rows.append(joined(name, predicted, measured))
-        options.out.write_text(json.dumps(rows, indent=1) + "\n")
+        write(rows, options.out)
         row = rows[-1]
         told = row.get("failed") or (
             f"{row['predicted_gib']:.2f} GiB predicted, {row['measured_gib']:.2f} measured "
