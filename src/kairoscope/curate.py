@@ -10,12 +10,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
-from hashlib import file_digest
 from pathlib import Path
 from typing import Any
 
 from kairoscope.core import Sample, UnreadableClip, UserError
 from kairoscope.curation import AnySample, ClipFacts, Curation, Drop, Reason
+from kairoscope.data.clips import hash_clip
 from kairoscope.data.rows import Problem
 from kairoscope.data.split import draw, split_by_group
 from kairoscope.events import Events, starts_s, wrong_duration
@@ -141,15 +141,6 @@ def _opened(
         yield from pool.map(look, samples)
     finally:
         pool.shutdown(cancel_futures=True)
-
-
-def hash_clip(video: Path) -> str:
-    """SHA-256 of a file's bytes in hexadecimal. Raises UnreadableClip."""
-    try:
-        with video.open("rb") as file:
-            return file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise UnreadableClip(f"{video}: cannot be read: {error.strerror}") from error
 
 
 def hash_content(video: Path) -> str | None:

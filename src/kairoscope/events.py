@@ -6,6 +6,7 @@ few definitions, so that no two of them can differ.
 
 import math
 import unicodedata
+from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -164,3 +165,10 @@ def events_from_json(rows: Sequence[Mapping[str, Any]]) -> Events:
         )
         for row in rows
     )
+
+
+def nearest(times_s: Sequence[float], moment_s: float) -> int:
+    """Index of the time nearest to a moment, of times that ascend; the earlier of two equally near."""
+    after = bisect_left(times_s, moment_s)
+    near = range(max(0, after - 1), min(len(times_s), after + 1))
+    return min(near, key=lambda i: abs(times_s[i] - moment_s))

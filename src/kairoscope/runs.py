@@ -19,20 +19,16 @@ from typing import Any, Self
 
 from kairoscope.core import Record, UserError
 from kairoscope.environment import environment
-from kairoscope.records import record_from_json
-from kairoscope.run_folders import check_folder, check_same, clear_folder, read_config, write_config
-from kairoscope.storage import (
+from kairoscope.json_lines import (
     append_lines,
     cut_torn_line,
     drop_lines,
-    plain,
-    read_json,
     read_lines,
     read_lines_ordered,
-    storage_error,
-    take_lock,
-    write_json_atomic,
 )
+from kairoscope.records import record_from_json
+from kairoscope.run_folders import check_folder, check_same, clear_folder, read_config, write_config
+from kairoscope.storage import plain, read_json, storage_error, take_lock, write_json_atomic
 
 RECORD_KEY = ("sample_id", "trial")
 

@@ -1,9 +1,4 @@
-"""Plain files that survive `kill -9` and a full disk: canonical JSON and append-only JSON lines.
-
-A line is appended with one `write` on a descriptor opened with `O_APPEND`, so a killed process loses
-at most the line it was writing. A reader leaves such a torn last line out; a writer cuts it off
-before it goes on.
-"""
+"""Plain files that survive `kill -9` and a full disk: whole or not at all, and locks."""
 
 import contextlib
 import dataclasses
@@ -13,7 +8,7 @@ import json
 import math
 import os
 import shutil
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from pathlib import Path
 from typing import Any
@@ -81,13 +76,21 @@ def write_text_atomic(path: Path, text: str | Iterable[str]) -> None:
     Text may come in parts, of which one is in memory at a time. What UTF-8 may not hold, such as a
     byte of a file name that is no text, is written as an escape.
     """
+    with whole_file(path) as temporary, temporary.open("wb") as file:
+        for part in (text,) if isinstance(text, str) else text:
+            file.write(part.encode("utf-8", "backslashreplace"))
+
+
+@contextlib.contextmanager
+def whole_file(path: Path) -> Iterator[Path]:
+    """A file to write, which takes the place of `path` once it is on the disk as a whole.
+
+    Whatever fails leaves `path` as it was. Raises `UserError` where it cannot be written.
+    """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        with temporary.open("wb") as file:
-            for part in (text,) if isinstance(text, str) else text:
-                file.write(part.encode("utf-8", "backslashreplace"))
-            file.flush()
-            os.fsync(file.fileno())
+        yield temporary
+        sync(temporary)
         temporary.replace(path)
     except BaseException as error:
         with contextlib.suppress(OSError):
@@ -95,6 +98,15 @@ def write_text_atomic(path: Path, text: str | Iterable[str]) -> None:
         if isinstance(error, OSError):
             raise storage_error(error, path) from error
         raise
+
+
+def sync(path: Path) -> None:
+    """Have the disk hold a file, or the names in a folder, before anything relies on it."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def displaced(folder: Path) -> Path:
@@ -142,113 +154,6 @@ def read_json(path: Path) -> Any:
         raise UserError(f"{path}: is not JSON ({error})") from error
 
 
-def append_lines(path: Path, rows: Sequence[Any]) -> None:
-    """Append rows as JSON lines in one `write`; all of them are in the file, or none is.
-
-    Where the disk takes only a part, that part is cut off again and a `UserError` is raised.
-    """
-    data = "".join(canonical_json(row) + "\n" for row in rows).encode("utf-8")
-    try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o666)
-        try:
-            _write_whole(descriptor, data)
-        finally:
-            os.close(descriptor)
-    except OSError as error:
-        raise storage_error(error, path) from error
-
-
-def _write_whole(descriptor: int, data: bytes) -> None:
-    """One `write` of everything; undone where the file system takes less."""
-    before = os.fstat(descriptor).st_size
-    try:
-        written = os.write(descriptor, data)
-        if written < len(data):
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-    except OSError:
-        os.ftruncate(descriptor, before)
-        raise
-
-
-def read_lines(path: Path) -> Iterator[dict[str, Any]]:
-    """Rows of a JSON lines file, one at a time; an absent file has none.
-
-    A torn last line is left out. Raises `UserError` with the line's number where a whole line is
-    not a JSON object.
-    """
-    for row, _ in _rows_with_lengths(path):
-        yield row
-
-
-def _rows_with_lengths(path: Path) -> Iterator[tuple[dict[str, Any], int]]:
-    """The rows of `read_lines`, each with the bytes of its line."""
-    try:
-        with path.open("rb") as file:
-            for number, line in enumerate(file, start=1):
-                if line.endswith(b"\n"):
-                    yield _row(line, path, number), len(line)
-    except FileNotFoundError:
-        return
-    except OSError as error:
-        raise UserError(f"{path}: {error.strerror or error}") from error
-
-
-def read_lines_ordered(
-    path: Path, field: str, order: Iterable[Hashable]
-) -> Iterator[dict[str, Any]]:
-    """Rows whose `field` has the values of `order`, in that order, one row in memory at a time.
-
-    Of rows with equal values the first; values without a row are passed over. Raises as `read_lines`.
-    """
-    places: dict[Hashable, int] = {}
-    offset = 0
-    for row, length in _rows_with_lengths(path):
-        if field in row:
-            places.setdefault(row[field], offset)
-        offset += length
-    if not places:
-        return
-    with path.open("rb") as file:
-        for value in order:
-            if value in places:
-                file.seek(places[value])
-                yield _row(file.readline(), path, 0)
-
-
-def _row(line: bytes, path: Path, number: int) -> dict[str, Any]:
-    try:
-        row = json.loads(line)
-    except ValueError as error:
-        raise UserError(f"{path}, line {number}: is not JSON ({error})") from error
-    if not isinstance(row, dict):
-        raise UserError(f"{path}, line {number}: must be a JSON object, is {line[:60]!r}")
-    return row
-
-
-def drop_lines(path: Path, unwanted: Callable[[dict[str, Any]], bool]) -> int:
-    """Take rows out of a JSON lines file and return how many; the others keep their bytes.
-
-    The file is replaced whole or left as it is, one row in memory at a time.
-    """
-    dropped = sum(unwanted(row) for row in read_lines(path))
-    if not dropped:
-        return 0
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with path.open("rb") as old, temporary.open("wb") as new:
-            for number, line in enumerate(old, start=1):
-                if not unwanted(_row(line, path, number)):
-                    new.write(line)
-            new.flush()
-            os.fsync(new.fileno())
-        temporary.replace(path)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
-        raise storage_error(error, path) from error
-    return dropped
-
-
 def file_state(path: Path) -> list[int] | None:
     """Size, time of change and mode of a file, to see whether it is still the same; None: absent."""
     try:
@@ -256,18 +161,6 @@ def file_state(path: Path) -> list[int] | None:
     except (OSError, ValueError):
         return None
     return [found.st_size, found.st_mtime_ns, found.st_mode]
-
-
-def cut_torn_line(path: Path) -> int:
-    """Cut what follows the last line end and return how many bytes that was.
-
-    To be called before the first append of a process that has the file for itself.
-    """
-    data = path.read_bytes()
-    whole = data.rfind(b"\n") + 1
-    if whole < len(data):
-        os.truncate(path, whole)
-    return len(data) - whole
 
 
 def take_lock(path: Path) -> int:

@@ -15,9 +15,10 @@ import pytest
 
 from kairoscope import storage
 from kairoscope.core import FramePolicy, Record, Sampling, UserError
+from kairoscope.json_lines import read_lines_ordered
 from kairoscope.records import record_from_json, record_to_json
 from kairoscope.runs import Run
-from kairoscope.storage import read_lines_ordered, write_text_atomic
+from kairoscope.storage import write_text_atomic
 
 CONFIG = {"model": "builtin", "sampling": Sampling(), "frames": FramePolicy(), "seed": 1}
 

@@ -1,15 +1,13 @@
 """Rows that show whether they are as they were written, so that a damaged one is made again."""
 
 import json
-import os
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import suppress
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
 from kairoscope.runs import Run
-from kairoscope.storage import canonical_json, storage_error, write_text_atomic
+from kairoscope.storage import canonical_json, storage_error, whole_file, write_text_atomic
 
 SEAL = "seal"
 
@@ -46,17 +44,8 @@ def mend(run: Run, name: str) -> int:
     num_damaged = sum(line is None for line in _whole_lines(path))
     if not num_damaged:
         return 0
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with temporary.open("wb") as file:
-            file.writelines(line for line in _whole_lines(path) if line is not None)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except OSError as error:
-        with suppress(OSError):
-            temporary.unlink(missing_ok=True)
-        raise storage_error(error, path) from error
+    with whole_file(path) as temporary, temporary.open("wb") as file:
+        file.writelines(line for line in _whole_lines(path) if line is not None)
     return num_damaged
 
 

@@ -7,7 +7,6 @@
 A clip that cannot be read is a row with its reason; it never ends the run.
 """
 
-from bisect import bisect_left
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -29,7 +28,7 @@ from kairoscope.core import (
     Unparsed,
     UnreadableClip,
 )
-from kairoscope.events import Event, Query, aligned, starts_s
+from kairoscope.events import Event, Query, aligned, nearest, starts_s
 from kairoscope.posteriors import confidence, quantile_s
 from kairoscope.runs import Run
 from kairoscope.storage import file_state
@@ -163,7 +162,7 @@ def _events(
         start_s = max(latest_s, min(start_s, end_s))
         end_s = max(start_s, end_s)
         latest_s = start_s
-        start_frame, end_frame = _nearest(times_s, start_s), _nearest(times_s, end_s)
+        start_frame, end_frame = nearest(times_s, start_s), nearest(times_s, end_s)
         start_s, end_s = times_s[start_frame], times_s[end_frame]
         known = [
             confidence(_times(posterior), posterior.probabilities, moment_s)
@@ -200,13 +199,6 @@ def _interval_s(posterior: Posterior | None) -> list[float] | None:
         return None
     times_s = _times(posterior)
     return [round(quantile_s(times_s, posterior.probabilities, share), 3) for share in INTERVAL]
-
-
-def _nearest(times_s: Sequence[float], moment_s: float) -> int:
-    """Index of the frame nearest to a moment; the earlier of two equally near."""
-    after = bisect_left(times_s, moment_s)
-    near = range(max(0, after - 1), min(len(times_s), after + 1))
-    return min(near, key=lambda i: abs(times_s[i] - moment_s))
 
 
 def _flags(row: dict[str, Any], num_frames: int) -> list[str]:

@@ -2,10 +2,11 @@
 
 import os
 from collections.abc import Sequence
+from hashlib import file_digest
 from pathlib import Path
 from typing import Any, TypeVar
 
-from kairoscope.core import Sample, UserError
+from kairoscope.core import Sample, UnreadableClip, UserError
 from kairoscope.data.rows import Problem, kind_of, parse_json_line, read_lines, show
 
 VIDEO_SUFFIXES = (".mp4", ".mov", ".mkv", ".avi", ".webm", ".m4v")
@@ -119,3 +120,12 @@ def _jsonl_entry(raw: bytes) -> str:
     if not isinstance(entry, str) or not entry.strip():
         raise UserError(f"{show(row)} names no video; allowed: text, or an object with 'video'")
     return entry.strip()
+
+
+def hash_clip(video: Path) -> str:
+    """SHA-256 of a file's bytes in hexadecimal. Raises UnreadableClip."""
+    try:
+        with video.open("rb") as file:
+            return file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise UnreadableClip(f"{video}: cannot be read: {error.strerror}") from error

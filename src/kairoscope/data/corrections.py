@@ -14,8 +14,9 @@ from typing import Any
 
 from kairoscope.core import UserError
 from kairoscope.data.labels import LabelRow, parse_row, read_labels
-from kairoscope.events import Query, aligned, starts_s
-from kairoscope.storage import canonical_json, read_lines, write_text_atomic
+from kairoscope.events import Query, aligned, nearest, starts_s
+from kairoscope.json_lines import read_lines
+from kairoscope.storage import canonical_json, write_text_atomic
 
 NAME = "corrections.jsonl"
 BY_HAND = "set or accepted by hand"
@@ -119,7 +120,7 @@ def corrected_events(
     for name, label in zip(query, labels_of(correction, query), strict=True):
         if label is None:
             continue
-        frames = [None, None] if times_s is None else [_nearest(times_s, t) for t in label]
+        frames = [None, None] if times_s is None else [nearest(times_s, t) for t in label]
         rows.append(
             {
                 "event": name,
@@ -136,7 +137,3 @@ def corrected_events(
             }
         )
     return rows
-
-
-def _nearest(times_s: Sequence[float], moment_s: float) -> int:
-    return min(range(len(times_s)), key=lambda i: abs(times_s[i] - moment_s))

@@ -4,7 +4,8 @@
      "group": "demo_7", "duration_s": 7.9, "task": "coffee"}
 
 `video` (relative to the file's folder, or absolute) and `events` are required; an event needs
-`name` and `end_s`; `clip` names the episode of a dataset that the row is about. A row that breaks a rule is a `Problem` with its file and line, never a sample.
+`name` and `end_s`; `clip` names the episode of a dataset that the row is about. A row that breaks a
+rule is a `Problem` with its file and line, never a sample.
 """
 
 import json

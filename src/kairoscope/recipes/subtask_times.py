@@ -5,7 +5,6 @@ where MimicGen cuts a demonstration into segments, and the recipe's goal is an e
 of the time since the boundary before, with every event identified.
 """
 
-from bisect import bisect_left
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -31,6 +30,7 @@ from kairoscope.events import (
     events_to_json,
     gold_places,
     listed,
+    nearest,
     one_line,
     seconds_text,
     starts_s,
@@ -108,17 +108,10 @@ def snap(gold: Events, times_s: Sequence[float]) -> Events:
     snapped: list[Event] = []
     first = 0
     for event, start_s in zip(gold, starts_s(gold), strict=True):
-        first = max(first, _nearest(grid, start_s))
-        last = max(first, _nearest(grid, event.end_s))
+        first = max(first, nearest(grid, start_s))
+        last = max(first, nearest(grid, event.end_s))
         snapped.append(Event(event.name, grid[first], grid[last], event.number))
     return tuple(snapped)
-
-
-def _nearest(grid: Sequence[float], time_s: float) -> int:
-    after = bisect_left(grid, time_s)
-    return min(
-        range(max(0, after - 1), min(len(grid), after + 1)), key=lambda i: abs(grid[i] - time_s)
-    )
 
 
 # --- how it is scored ----------------------------------------------------------------------

@@ -11,8 +11,9 @@ from typing import Any
 from kairoscope.config import Recipe, SFTConfig
 from kairoscope.core import Sample, Task, UserError
 from kairoscope.cosmos_rl.reading import Row
-from kairoscope.curate import check_apart, curate, decoded, hash_clip
+from kairoscope.curate import check_apart, curate, decoded
 from kairoscope.curation import ClipFacts, Curation
+from kairoscope.data.clips import hash_clip
 from kairoscope.data.rows import Problem
 from kairoscope.data.tracks import hand_tracks_of
 from kairoscope.models.checkpoint import Checkpoint, read_settings
@@ -177,8 +178,9 @@ def train_stage(
         finished = group.from_first(lambda: None if run is None else run.read_json("result.json"))
         if finished is not None:
             return _result(out, finished)
-        for advice in _advice(train, config, mix):
-            (on_advice or _unheard)(advice)
+        if on_advice is not None:
+            for advice in _advice(train, config, mix):
+                on_advice(advice)
         board = files.enter_context(logging.open(out, run_config) if run else Loggers((), out))
 
         def log(row: dict[str, Any]) -> None:
@@ -234,10 +236,6 @@ def _advice(train: Sequence[AnySample], config: SFTConfig, mix: Mix | None) -> l
         balance_advice(label_counts(train), config.balance),
     )
     return [advice for advice in found if advice]
-
-
-def _unheard(_advice: str) -> None:
-    """For callers who do not ask."""
 
 
 def _load(model: str, device: str | None, on_progress: Progress) -> Checkpoint:

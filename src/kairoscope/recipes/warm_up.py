@@ -16,8 +16,9 @@ from typing import Any
 
 from kairoscope.config import Recipe, SFTConfig
 from kairoscope.core import FramePolicy, UnreadableClip, UserError
-from kairoscope.curate import hash_clip
+from kairoscope.data.clips import hash_clip
 from kairoscope.data.tracks import HandTrack, hand_tracks_of
+from kairoscope.json_lines import append_lines, read_lines
 from kairoscope.models.checkpoint import Checkpoint, save_checkpoint
 from kairoscope.models.load import described, load_weights
 from kairoscope.models.names import located
@@ -25,7 +26,7 @@ from kairoscope.models.saving import written_whole
 from kairoscope.recipes.stages import AnySample, Frames, Progress, load_data, policy_for
 from kairoscope.run_folders import differing
 from kairoscope.runs import Run
-from kairoscope.storage import append_lines, plain, read_json, read_lines, storage_error
+from kairoscope.storage import plain, read_json, storage_error
 from kairoscope.train.schedule import warmup_advice
 from kairoscope.train.vision_warmup import DEFAULT_STEPS, warm_up_vision
 

@@ -5,8 +5,6 @@ after the stamped copy. What was finished is recognised by what it was made from
 """
 
 import multiprocessing
-import os
-import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -16,6 +14,7 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any, Final
 
+from kairoscope.clip_sets import end_with_parent
 from kairoscope.core import UserError
 from kairoscope.render.assets import assets_in
 from kairoscope.render.picture import (
@@ -31,7 +30,7 @@ from kairoscope.render.truth import Truth, UnknownTruth, truth
 from kairoscope.robot.episode import UnreadableEpisode
 from kairoscope.robot.naming import SignalPlan
 from kairoscope.simulate.render import encode_mp4, load_mujoco
-from kairoscope.storage import canonical_json, read_json, storage_error, write_text_atomic
+from kairoscope.storage import canonical_json, read_json, whole_file, write_text_atomic
 from kairoscope.video.stampfile import stamp_file
 
 RENDER_VERSION: Final = 1
@@ -102,7 +101,7 @@ def produce(shop: Shop, jobs: Sequence[Job], workers: int) -> Iterator[tuple[Job
             yield job, make(shop, job)
         return
     pool = ProcessPoolExecutor(
-        min(workers, len(jobs)), multiprocessing.get_context("spawn"), initializer=_start_worker
+        min(workers, len(jobs)), multiprocessing.get_context("spawn"), initializer=end_with_parent
     )
     try:
         futures = {pool.submit(make, shop, job): job for job in jobs}
@@ -196,13 +195,8 @@ def _draw(shop: Shop, job: Job, recording: Recording, model: Any) -> str:
     frames = brush.frames(model, look.camera, shown, recording.where)
     data = encode_mp4(frames, size_px=look.size_px, fps=look.fps)
     clip = shop.clip(job.name)
-    part = clip.with_name(f".{clip.name}.{os.getpid()}.part")
-    try:
-        part.write_bytes(data)
-        part.replace(clip)
-    except OSError as error:
-        part.unlink(missing_ok=True)
-        raise storage_error(error, clip) from error
+    with whole_file(clip) as temporary:
+        temporary.write_bytes(data)
     return blake2b(data, digest_size=12).hexdigest()
 
 
@@ -232,15 +226,3 @@ def _digest(job: Job) -> str:
 
 
 _assets = cache(assets_in)
-
-
-def _start_worker() -> None:
-    """End with the parent, also when it is killed."""
-
-    def watch() -> None:
-        parent = multiprocessing.parent_process()
-        assert parent is not None
-        parent.join()
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()

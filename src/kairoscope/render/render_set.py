@@ -14,6 +14,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from kairoscope import __version__
+from kairoscope.clip_sets import claim, tidy
 from kairoscope.core import UserError
 from kairoscope.data.taskfiles import TaskFile
 from kairoscope.render.assets import assets_in
@@ -25,16 +26,16 @@ from kairoscope.render.collect import (
     write_dialogues,
     write_sets,
 )
-from kairoscope.render.folder import claim, tidy
 from kairoscope.render.picture import SIZES_PX
-from kairoscope.render.produce import Job, Look, Shop, produce
+from kairoscope.render.produce import CLIPS, ROWS, STAMPED, Job, Look, Shop, produce
 from kairoscope.render.recording import environment_of, open_recordings
 from kairoscope.render.sheet import chosen_samples, write_sheet
 from kairoscope.render.truth import plan_for, task_for
 from kairoscope.robot.mimicgen import MimicgenDataset
-from kairoscope.storage import write_json_atomic, write_text_atomic
+from kairoscope.storage import plain, write_json_atomic, write_text_atomic
 
 FPS = (1.0, 120.0)
+SETTINGS = "render.json"
 SUFFIXES = (".hdf5", ".h5")
 OnProgress = Callable[[str, int, int], None]
 """(what, done, of how many)."""
@@ -94,9 +95,9 @@ def render_set(
     files = _expanded(files)
     _check(files, look, holdout, workers)
     assets_in(assets)  # what is missing is said before anything is written
-    lock = claim(out, look)
+    lock = claim(out, SETTINGS, plain(look), (ROWS, CLIPS), "rendered clips")
     try:
-        tidy(out)
+        tidy(out, (ROWS, CLIPS, STAMPED, "."))
         listed = _listed(files, task, per_file, recorded_fps, look)
         problems = list(listed.problems)
         shop = Shop(out=out, look=look, assets=tuple(assets), stamps=stamps)

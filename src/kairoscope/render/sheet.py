@@ -9,7 +9,7 @@ from PIL import Image, ImageDraw, ImageFont
 from kairoscope.core import UserError
 from kairoscope.data.labels import EventSample
 from kairoscope.data.split import draw as lot
-from kairoscope.storage import storage_error
+from kairoscope.storage import whole_file
 from kairoscope.video.clip import Scan, scan
 from kairoscope.video.decode import decode_frames
 
@@ -47,12 +47,8 @@ def write_sheet(samples: Sequence[EventSample], path: Path) -> None:
             left = GAP_PX + column * (CELL_PX + GAP_PX)
             sheet.paste(picture, (left, top + TITLE_PX))
             pen.multiline_text((left, top + TITLE_PX + CELL_PX + 2), caption, FAINT, small)
-    part = path.with_name(f".{path.name}.part")
-    try:
-        sheet.save(part, format="PNG")
-        part.replace(path)
-    except OSError as error:
-        raise storage_error(error, path) from error
+    with whole_file(path) as temporary:
+        sheet.save(temporary, format="PNG")
 
 
 def _cells(sample: EventSample) -> Iterator[Cell]:

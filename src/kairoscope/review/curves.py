@@ -12,8 +12,8 @@ from kairoscope.data.corrections import labels_of
 from kairoscope.data.labels import LabelRow
 from kairoscope.events import Query
 from kairoscope.fusion import Mix, Pool, Trust, ends_by_arm, marginals, on_frames
+from kairoscope.json_lines import LineIndex
 from kairoscope.pool_fitting import default_pool
-from kairoscope.review.row_index import RowIndex
 from kairoscope.robot.columns import Floats
 from kairoscope.runs import Run
 
@@ -31,13 +31,13 @@ class CurveReader:
         run: Run,
         query: Query,
         arms: Sequence[str],
-        signals: RowIndex,
+        signals: LineIndex,
         corrections: Mapping[str, LabelRow],
     ) -> None:
         self.query = query
         self._boundaries = ends_by_arm(arms)
         self._signals = signals
-        self._answers = RowIndex(run.file("answers"))
+        self._answers = LineIndex(run.file("answers"), "clip")
         self._corrections = corrections
         self._pool = _pool_of(run)
         self._examples: list[Example] = []

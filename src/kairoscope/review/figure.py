@@ -10,7 +10,7 @@ from kairoscope.core import UserError
 from kairoscope.report.stacking import stacked
 from kairoscope.review.curves import FUSED
 from kairoscope.review.story import Pixels, Span, Story, Trace
-from kairoscope.storage import storage_error
+from kairoscope.storage import whole_file
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -38,15 +38,9 @@ def write_figure(story: Story, file: Path) -> Path:
     if file.suffix.lower() not in SUFFIXES:
         raise UserError(f"--out {file}: allowed: a name that ends in {', '.join(SUFFIXES)}")
     figure = draw(story)
-    part = file.with_name(f".{file.stem}.part{file.suffix}")
-    try:
+    with whole_file(file) as temporary:
         file.parent.mkdir(parents=True, exist_ok=True)
-        figure.savefig(part, dpi=110, format=file.suffix[1:].lower())
-        part.replace(file)
-    except OSError as error:
-        raise storage_error(error, file) from error
-    finally:
-        part.unlink(missing_ok=True)
+        figure.savefig(temporary, dpi=110, format=file.suffix[1:].lower())
     return file
 
 

@@ -21,11 +21,11 @@ from kairoscope.data.corrections import (
 )
 from kairoscope.data.labels import LabelRow
 from kairoscope.events import Query
+from kairoscope.json_lines import LineIndex
 from kairoscope.report.annotation_page import DOUBTFUL
 from kairoscope.review.checking import Fault, Placed, faults
 from kairoscope.review.curves import CurveReader
 from kairoscope.review.media import Album, Cinema, Film
-from kairoscope.review.row_index import RowIndex
 from kairoscope.robot.columns import Floats, frame_step_s
 from kairoscope.robot.episode import Dataset, VideoSpan
 from kairoscope.robot.naming import SignalPlan, signal_plan
@@ -114,8 +114,8 @@ class ReviewFolder:
         self.cinema = Cinema()
         self._lock = RLock()
         self._lately: dict[tuple[str, str | None], Seen] = {}
-        self._rows = RowIndex(run.file("clips"))
-        self._signals = RowIndex(run.file(ROWS))
+        self._rows = LineIndex(run.file("clips"), "clip")
+        self._signals = LineIndex(run.file(ROWS), "clip")
         self.clips = sorted(map(_summary, self._rows.rows()), key=lambda clip: clip.order)
         if not self.clips:
             raise UserError(

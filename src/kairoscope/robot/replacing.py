@@ -9,7 +9,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from kairoscope.storage import storage_error
+from kairoscope.storage import storage_error, sync
 
 
 @contextlib.contextmanager
@@ -30,9 +30,9 @@ def replacing(base: Path, target: Path, room: int) -> Iterator[Path]:
             shutil.copymode(base, copy)
         set_aside(copy, room)
         yield copy
-        _synced(copy)
+        sync(copy)
         copy.replace(target)
-        _synced(target.parent)
+        sync(target.parent)
     except (OSError, RuntimeError) as error:
         raise storage_error(_with_number(error), target) from error
     finally:
@@ -52,14 +52,6 @@ def set_aside(path: Path, room: int) -> None:
     """Make a file longer by `room` bytes that really are there."""
     with path.open("r+b") as file:
         os.posix_fallocate(file.fileno(), path.stat().st_size, max(room, 1))
-
-
-def _synced(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _with_number(error: OSError | RuntimeError) -> OSError:

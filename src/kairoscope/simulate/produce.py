@@ -3,7 +3,6 @@
 import json
 import multiprocessing
 import os
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -14,6 +13,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from kairoscope.clip_sets import claim, end_with_parent, tidy
 from kairoscope.core import UserError
 from kairoscope.simulate.families import Plan, draw_plan
 from kairoscope.simulate.planner import IDLE_S
@@ -23,15 +23,7 @@ from kairoscope.simulate.simulator import Episode, Simulator, simulate
 from kairoscope.simulate.state import Reader
 from kairoscope.simulate.tracks import hand_tracks
 from kairoscope.simulate.vocabulary import COLOURS, FAMILIES, FAMILIES_SEEN
-from kairoscope.storage import (
-    LOCK,
-    plain,
-    read_json,
-    storage_error,
-    take_lock,
-    write_json_atomic,
-    write_text_atomic,
-)
+from kairoscope.storage import plain, whole_file, write_text_atomic
 
 WORLD_VERSION: Final = 3
 """Raised whenever the same seed would show other things or label them otherwise."""
@@ -145,7 +137,7 @@ def generate(
     or a headless OpenGL library is missing.
     """
     settings = _checked(num_clips, seed, tuple(families), size_px, fps, workers)
-    lock = _claim(out, settings)
+    lock = claim(out, _SETTINGS, plain(settings), (_ROWS, _CLIPS), "simulation")
     try:
         missing = [i for i in range(num_clips) if not _is_done(out, settings, i)]
         done = num_clips - len(missing)
@@ -156,8 +148,7 @@ def generate(
         for name, suffix in ((_TRACKS, ".tracks.json"), (_LABELS, ".json")):
             rows = [_row_path(out, i, suffix).read_text("utf-8") for i in range(num_clips)]
             write_text_atomic(out / name, "".join(rows))
-        for torn in [*(out / _CLIPS).glob(".*.part"), *(out / _ROWS).glob(".*.tmp")]:
-            torn.unlink()
+        tidy(out, (_CLIPS, _ROWS))
     finally:
         os.close(lock)
 
@@ -180,42 +171,6 @@ def _checked(
     return Settings(seed=seed, families=families, size_px=size_px, fps=float(fps))
 
 
-def _claim(out: Path, settings: Settings) -> int:
-    """Lock the folder and settle its settings: write them, or make sure that they are the same."""
-    if out.is_dir() and not (out / _SETTINGS).exists():
-        others = sorted(path.name for path in out.iterdir() if not _left_at_birth(path))
-        if others:
-            raise UserError(
-                f"{out} is not empty and holds no simulation (there is {', '.join(others[:3])}); "
-                "choose a new or empty folder"
-            )
-    try:
-        (out / _CLIPS).mkdir(parents=True, exist_ok=True)
-        (out / _ROWS).mkdir(exist_ok=True)
-        lock = take_lock(out)
-    except OSError as error:
-        raise storage_error(error, out / _SETTINGS) from error
-    path = out / _SETTINGS
-    wanted = plain(settings)
-    if not path.exists():
-        write_json_atomic(path, wanted)
-        return lock
-    present = read_json(path)
-    different = [key for key in wanted if wanted[key] != present.get(key)]
-    if different:
-        os.close(lock)
-        was = ", ".join(f"{k}={present.get(k)!r} (now {wanted[k]!r})" for k in different)
-        raise UserError(f"{out} holds clips made with {was}; choose another folder")
-    return lock
-
-
-def _left_at_birth(path: Path) -> bool:
-    """Whether a simulation that was killed before it wrote its settings may have left this."""
-    if path.name in (_ROWS, _CLIPS):
-        return path.is_dir() and not any(path.iterdir())
-    return path.name == LOCK or (path.name.startswith(".") and path.name.endswith(".tmp"))
-
-
 def _is_done(out: Path, settings: Settings, index: int) -> bool:
     clip = out / _CLIPS / f"{settings.stem(index)}.mp4"
     return clip.exists() and _row_path(out, index).exists()
@@ -236,7 +191,7 @@ def _produce(out: Path, settings: Settings, missing: Sequence[int], workers: int
     pool = ProcessPoolExecutor(
         min(workers, len(missing)),
         multiprocessing.get_context("spawn"),
-        initializer=_start_worker,
+        initializer=end_with_parent,
     )
     try:
         for job in as_completed([pool.submit(_work, out, settings, i) for i in missing]):
@@ -255,30 +210,13 @@ def _make(out: Path, settings: Settings, mujoco: Any, canvas: Canvas, index: int
     take = draw_take(mujoco, settings, index)
     frames = canvas.frames(take.model, take.data, take.episode.qpos_TQ, take.look)
     clip = out / _CLIPS / f"{settings.stem(index)}.mp4"
-    part = clip.with_name(f".{clip.name}.{os.getpid()}.part")
     data = encode_mp4(frames, size_px=settings.size_px, fps=settings.fps)
-    try:
-        part.write_bytes(data)
-        part.replace(clip)
-    except OSError as error:
-        part.unlink(missing_ok=True)
-        raise storage_error(error, clip) from error
+    with whole_file(clip) as temporary:
+        temporary.write_bytes(data)
     tracks = json.dumps(track_row(mujoco, settings, index, take))
     write_text_atomic(_row_path(out, index, ".tracks.json"), tracks + "\n")
     row = json.dumps(label_row(settings, index, take))
     write_text_atomic(_row_path(out, index), row + "\n")
-
-
-def _start_worker() -> None:
-    """End with the parent, also when it is killed."""
-
-    def watch() -> None:
-        parent = multiprocessing.parent_process()
-        assert parent is not None
-        parent.join()
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
 
 
 @cache

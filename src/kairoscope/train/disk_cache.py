@@ -21,7 +21,8 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
-from kairoscope.core import UnreadableClip, UserError
+from kairoscope.core import UserError
+from kairoscope.data.clips import hash_clip
 from kairoscope.storage import canonical_json, storage_error
 
 FORMAT = 1
@@ -44,10 +45,17 @@ class DiskCache:
         """Use `folder`, which is made with the first entry."""
         self.folder = folder
         self._whole: set[str] = set()
+        self._digests: dict[Path, str] = {}
 
     def path(self, key: str) -> Path:
         """Where an entry is, or would be."""
         return self.folder / key[:2] / f"{key}.safetensors"
+
+    def clip_digest(self, video: Path) -> str:
+        """SHA-256 of a clip's bytes, which are read once. Raises UnreadableClip."""
+        if video not in self._digests:
+            self._digests[video] = hash_clip(video)
+        return self._digests[video]
 
     def has(self, key: str) -> bool:
         """Whether there is a whole entry. Reads it once; a damaged one is deleted."""
@@ -142,15 +150,6 @@ def _checksum(tensors: Mapping[str, torch.Tensor]) -> int:
 def key_of(**parts: Any) -> str:
     """The key of what depends on `parts` (plain data or dataclasses) and on nothing else."""
     return hashlib.sha256(canonical_json({"format": FORMAT, **parts}).encode()).hexdigest()[:40]
-
-
-def clip_digest(video: Path) -> str:
-    """SHA-256 of a clip's bytes. Raises UnreadableClip."""
-    try:
-        with video.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise UnreadableClip(f"{video}: cannot be read: {error.strerror}") from error
 
 
 def weights_digest(module: torch.nn.Module) -> str:

@@ -4,7 +4,6 @@ With a vision tower that is not trained, what it says of a clip is kept: epochs 
 neither decode nor run it. With one that is, or with augmentation, decoded pictures are kept.
 """
 
-import threading
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -18,7 +17,7 @@ from kairoscope.data.tracks import HandTrack
 from kairoscope.models.checkpoint import Checkpoint
 from kairoscope.models.forward import Seen
 from kairoscope.train.clips import ClipStore
-from kairoscope.train.disk_cache import DiskCache, clip_digest, key_of, weights_digest
+from kairoscope.train.disk_cache import DiskCache, key_of, weights_digest
 from kairoscope.train.examples import Clip
 
 AnySample = Sample[Any, Any]
@@ -35,7 +34,7 @@ class KeptPictures(ClipStore):
     def key(self, sample: AnySample) -> str:
         """Of a sample's clip. Raises UnreadableClip where its file cannot be read."""
         about = {"policy": asdict(self.policy), "geometry": asdict(self.geometry)}
-        return key_of(kind="pictures", clip=clip_digest(sample.video), **about)
+        return key_of(kind="pictures", clip=self.cache.clip_digest(sample.video), **about)
 
     def decode(self, sample: AnySample) -> Clip:
         """Pictures of a sample's clip, from the cache or from its file. Raises UnreadableClip."""
@@ -73,17 +72,10 @@ class KeptFeatures:
             "tower": weights_digest(checkpoint.network.model.visual),
             "dtype": config.dtype,
         }
-        self._digests: dict[Path, str] = {}
-        self._lock = threading.Lock()
 
     def key(self, sample: AnySample) -> str:
         """Of a sample's clip. Raises UnreadableClip where its file cannot be read."""
-        digest = self._digests.get(sample.video)
-        if digest is None:
-            digest = clip_digest(sample.video)
-            with self._lock:
-                self._digests[sample.video] = digest
-        return key_of(clip=digest, **self._about)
+        return key_of(clip=self.cache.clip_digest(sample.video), **self._about)
 
     def get(self, sample: AnySample) -> Clip:
         """A sample's clip as it is kept. Raises UserError where it is not, or not any more."""

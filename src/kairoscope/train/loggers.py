@@ -10,7 +10,8 @@ from types import TracebackType
 from typing import Any, Protocol, Self
 
 from kairoscope.core import UserError
-from kairoscope.storage import append_lines, cut_torn_line, drop_lines, write_text_atomic
+from kairoscope.json_lines import append_lines, cut_torn_line, drop_lines
+from kairoscope.storage import write_text_atomic
 from kairoscope.train.tensorboard import ScalarBoard, scalars
 
 LOGGERS = ("tensorboard", "jsonl", "wandb")

@@ -5,6 +5,9 @@ from pathlib import Path
 
 import av
 
+from kairoscope.core import UnreadableClip
+from kairoscope.video.clip import open_clip
+
 
 def packet_hash(path: Path) -> str | None:
     """SHA-256 over codec, size and compressed pictures of a clip, in hexadecimal; nothing is decoded.
@@ -14,14 +17,11 @@ def packet_hash(path: Path) -> str | None:
     """
     digest = sha256()
     try:
-        with av.open(str(path)) as container:
-            if not container.streams.video:
-                return None
-            stream = container.streams.video[0]
+        with open_clip(path) as (container, stream):
             codec = stream.codec_context
             digest.update(f"{codec.name} {codec.width} {codec.height}".encode())
             for packet in container.demux(stream):
                 digest.update(bytes(packet))
-    except (OSError, ValueError, av.FFmpegError):
+    except (UnreadableClip, OSError, ValueError, av.FFmpegError):
         return None
     return digest.hexdigest()

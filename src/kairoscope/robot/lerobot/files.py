@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 from kairoscope.core import UserError
 from kairoscope.robot.lerobot.labels import MARKS
 from kairoscope.robot.replacing import sweep
-from kairoscope.storage import storage_error
+from kairoscope.storage import storage_error, sync
 
 VIDEO_SUFFIXES = frozenset({".mp4", ".mkv", ".avi", ".mov", ".webm"})
 
@@ -93,7 +93,7 @@ def atomically(target: Path) -> Iterator[Path]:
         if target.is_file() and filecmp.cmp(temporary, target, shallow=False):
             temporary.unlink()
             return
-        _sync(temporary)
+        sync(temporary)
         temporary.replace(target)
     except BaseException as error:
         with contextlib.suppress(OSError):
@@ -101,15 +101,6 @@ def atomically(target: Path) -> Iterator[Path]:
         if isinstance(error, OSError) and error.errno is not None:  # not a damaged parquet file
             raise storage_error(error, target) from error
         raise
-
-
-def _sync(path: Path) -> None:
-    """Have the disk hold a file before it takes the place of another."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def write_text(target: Path, text: str) -> None:
