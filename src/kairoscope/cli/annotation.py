@@ -148,6 +148,7 @@ def annotate(
         ("--camera", camera is not None),
         ("--fps", fps is not None),
         ("--render", render is not None),
+        ("--assets", bool(assets)),
     ):
         if given:
             raise UserError(f"{source}: {option} is for robot datasets, this is none")
@@ -196,6 +197,8 @@ def annotate(
 def opened(source: Path, fps: float | None, render: str | None, assets: Sequence[Path]) -> Any:
     """The dataset, with pictures drawn from its states where that is asked for."""
     if render is None:
+        if assets:
+            raise UserError(f"--assets {assets[0]}: is for --render CAMERA, which is missing")
         from kairoscope.annotate.folder import open_any
 
         return open_any(source, fps=fps)

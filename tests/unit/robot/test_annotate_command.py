@@ -310,6 +310,14 @@ def test_a_task_of_another_dataset_is_refused(program: Program, place: Path) -> 
     assert not (place / "out").exists()
 
 
+def test_assets_without_a_camera_are_not_passed_over(program: Program, place: Path) -> None:
+    source = write_mimicgen(place / "demos.hdf5", lengths=(LENGTH,))
+    ended = annotate(program, place, source, *SIGNALS, "--assets=meshes")
+    assert ended.code == 2
+    assert "--assets meshes: is for --render CAMERA" in ended.said
+    assert not (place / "out").exists()
+
+
 def test_missing_videos_are_listed(program: Program, place: Path) -> None:
     source = make_v2(place / "data", video=True)
     (source / f"videos/chunk-000/{CAMERA}/episode_000001.mp4").unlink()
