@@ -76,7 +76,7 @@ def ask(job: Evaluation, name: str, questions: Sequence[Question], sampling: Sam
                 f"{job.model.name} answered {request_id!r} twice or without a request"
             )
         question = open_questions.pop(request_id)
-        records = list(_records(job, question, answer, sampling.trials))
+        records = list(_records(job, question, answer, sampling))
         file = UNSCORED if any(LABEL_FAULT in record.extra for record in records) else name
         job.run.append_all(file, [record_to_json(record) for record in records])
         done += 1
@@ -99,16 +99,21 @@ def _requests(job: Evaluation, questions: Iterable[Question]) -> Iterator[Reques
 
 
 def _records(
-    job: Evaluation, question: Question, answer: tuple[Completion, ...] | Failed, trials: int
+    job: Evaluation,
+    question: Question,
+    answer: tuple[Completion, ...] | Failed,
+    sampling: Sampling,
 ) -> Iterator[Record]:
     """One record a trial, whatever became of it."""
     if isinstance(answer, Failed):
         failed = Unparsed(f"the clip could not be read: {answer.reason}")
-        for trial in range(trials):
+        for trial in range(sampling.first_trial, sampling.first_trial + sampling.trials):
             yield _record(job, question, failed, trial, None)
         return
-    if len(answer) != trials:
-        raise RuntimeError(f"{job.model.name} gave {len(answer)} trials, {trials} were asked for")
+    if len(answer) != sampling.trials:
+        raise RuntimeError(
+            f"{job.model.name} gave {len(answer)} trials, {sampling.trials} were asked for"
+        )
     for completion in answer:
         value = job.task.parse(question.sample.query, completion.text)
         yield _record(job, question, value, completion.trial, completion)

@@ -141,6 +141,9 @@ class Sampling:
     """How tokens are drawn."""
 
     trials: int = 1
+    first_trial: int = 0
+    """Trials `first_trial` to `first_trial + trials - 1` are asked: 0 to 9 at once are the same
+    answers as 0 to 4 and then 5 to 9."""
     temperature: float = 0.0
     """0 takes the most likely token."""
     top_p: float = 1.0
@@ -175,6 +178,7 @@ class Completion:
 
     text: str
     trial: int
+    """Counts from `Sampling.first_trial`."""
     frame_times_s: tuple[float, ...]
     """Presentation times of the frames that the model saw."""
     num_prompt_tokens: int
@@ -211,7 +215,10 @@ class Model(Protocol):
     def answer(
         self, requests: Iterable[Request], sampling: Sampling, decoding: Decoding
     ) -> Iterator[Answer]:
-        """Answer every request exactly once, in any order, with `sampling.trials` completions."""
+        """Answer every request exactly once, in any order, with `sampling.trials` completions.
+
+        `Completion.trial` counts from `sampling.first_trial`.
+        """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -36,6 +36,14 @@ from kairoscope.storage import canonical_json, file_state, plain
 from kairoscope.wrong_video import wrong_clips
 
 
+def evaluation_settings(config: EvalConfig) -> dict[str, Any]:
+    """Settings as a run keeps them. A first trial of 0, which all older runs had, goes without saying."""
+    settings: dict[str, Any] = plain(config)
+    if not settings["sampling"]["first_trial"]:
+        del settings["sampling"]["first_trial"]
+    return settings
+
+
 def evaluation_config(
     model: Model,
     task: AnyTask,
@@ -56,7 +64,6 @@ def evaluation_config(
         for s in samples
     )
     digest = hashlib.sha256("\n".join(rows).encode("utf-8")).hexdigest()
-    settings: dict[str, Any] = plain(config)
     return {
         "model": model.name,
         "model_identity": model.identity,
@@ -64,7 +71,7 @@ def evaluation_config(
         "task_version": task.version,
         "headline": task.headline,
         "frames": plain(policy),
-        "evaluation": settings,
+        "evaluation": evaluation_settings(config),
         "samples": {"count": len(samples), "sha256": digest},
     }
 

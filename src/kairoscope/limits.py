@@ -17,6 +17,7 @@ LIMITS: Mapping[str, tuple[float, float]] = {
     "stamp_height": (0.05, 0.5),
     "clock_scale": (1e-3, 1e3),
     "trials": (1, 1000),
+    "first_trial": (0, 1_000_000),
     "temperature": (0, 10),
     "top_p": (1e-6, 1),
     "max_new_tokens": (1, 100_000),

@@ -9,8 +9,10 @@ from pathlib import Path
 import pytest
 from evaluation_runs import SeeingModel, config_of, make_samples, run_evaluation
 
+from kairoscope.config import EvalConfig
 from kairoscope.core import Answer, Decoding, Failed, Request, Sampling, UserError
 from kairoscope.data.rows import Problem
+from kairoscope.evaluate import evaluation_settings
 from kairoscope.recipes.subtask_times import TASK
 from kairoscope.runs import Run, read_records, records_of
 from kairoscope.wrong_video import wrong_clips
@@ -262,3 +264,10 @@ def test_a_group_that_is_most_of_its_scenario_still_gets_wrong_clips(tmp_path: P
     pairs = wrong_clips(few)
     assert pairs.keys() == {s.id for s in few} - {alone[0].id}
     assert all(pairs[s.id].group != s.group for s in few if s.id in pairs)
+
+
+def test_a_first_trial_of_zero_goes_without_saying() -> None:
+    """So runs from before the setting existed go on; another first trial makes another run."""
+    assert "first_trial" not in evaluation_settings(EvalConfig())["sampling"]
+    later = EvalConfig(sampling=Sampling(first_trial=5))
+    assert evaluation_settings(later)["sampling"]["first_trial"] == 5

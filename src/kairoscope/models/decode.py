@@ -14,6 +14,7 @@ def check_sampling(sampling: Sampling) -> None:
     """Raise UserError for settings with which nothing can be drawn."""
     rules = (
         ("trials", sampling.trials >= 1, "1 or more"),
+        ("first_trial", sampling.first_trial >= 0, "0 or more"),
         ("temperature", 0 <= sampling.temperature < float("inf"), "0 or more"),
         ("top_p", 0 < sampling.top_p <= 1, "above 0, at most 1"),
         ("max_new_tokens", sampling.max_new_tokens >= 1, "1 or more"),

@@ -124,7 +124,10 @@ class InProcessModel:
         seconds = (time.perf_counter() - started) / len(batch)
         for row, ((request, frames), prompt) in enumerate(zip(batch, prompts, strict=True)):
             rows = written[row * sampling.trials : (row + 1) * sampling.trials]
-            yield request.id, self._completions(rows, frames, prompt, seconds)
+            yield (
+                request.id,
+                self._completions(rows, sampling.first_trial, frames, prompt, seconds),
+            )
 
     def _write(
         self,
@@ -136,7 +139,7 @@ class InProcessModel:
         generators = [
             _generator(sampling.seed, request.id, trial)
             for request, _ in batch
-            for trial in range(sampling.trials)
+            for trial in range(sampling.first_trial, sampling.first_trial + sampling.trials)
         ]
         if decoding == "free":
             stop_ids = self.checkpoint.stop_ids
@@ -159,7 +162,12 @@ class InProcessModel:
         return compile_template(template, lambda text: text_ids(encoder, text))
 
     def _completions(
-        self, rows: Sequence[Written], frames: ClipFrames, prompt: Encoded, seconds: float
+        self,
+        rows: Sequence[Written],
+        first_trial: int,
+        frames: ClipFrames,
+        prompt: Encoded,
+        seconds: float,
     ) -> tuple[Completion, ...]:
         tokenizer = self.checkpoint.encoder.tokenizer
         return tuple(
@@ -174,7 +182,7 @@ class InProcessModel:
                 finish="stop" if written.finished else "length",
                 posteriors=tuple(written.posteriors),
             )
-            for trial, written in enumerate(rows)
+            for trial, written in enumerate(rows, first_trial)
         )
 
 

@@ -22,6 +22,7 @@ from kairoscope.core import Sample, UserError
 from kairoscope.curate import check_apart, clip_hashes
 from kairoscope.data.rows import Problem
 from kairoscope.data.split import split_by_group
+from kairoscope.evaluate import evaluation_settings
 from kairoscope.models.names import located
 from kairoscope.recipes.stages import Frames, Progress, evaluate_stage, load_data, load_engine
 from kairoscope.recipes.training import curate_stage, train_stage
@@ -76,7 +77,7 @@ class Pipeline:
             "targets": dict(self.recipe.targets),
             "model": self.model,
             "data": str(self.data.resolve()),
-            "evaluation": plain(self.evaluation),
+            "evaluation": evaluation_settings(self.evaluation),
             "sft": plain(self.sft),
             "frames": dict(self.frames),
         }

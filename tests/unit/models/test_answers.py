@@ -51,6 +51,10 @@ def texts(answers: dict[str, tuple[Completion, ...]]) -> dict[str, list[str]]:
     return {name: [c.text for c in completions] for name, completions in answers.items()}
 
 
+def without_clock(completion: Completion) -> Completion:
+    return replace(completion, seconds=0.0)
+
+
 @pytest.mark.parametrize("decoding", DECODINGS)
 def test_batching_and_order_change_nothing(
     checkpoint: Any, samples: Any, decoding: Decoding
@@ -91,6 +95,21 @@ def test_trials_share_one_prefill_and_do_not_depend_on_their_number(
         assert [c.trial for c in completions] == [0, 1, 2, 3]
         assert [c.text for c in two[name]] == [c.text for c in completions[:2]]
         assert len({c.text for c in completions}) > 1
+
+
+@pytest.mark.parametrize("decoding", ["free", "constrained"])
+def test_trials_asked_in_two_goes_are_those_asked_in_one(
+    checkpoint: Any, samples: Any, decoding: Decoding
+) -> None:
+    ten = replace(DRAWN, trials=10)
+    whole = ask(checkpoint, samples[:2], ten, decoding)
+    first = ask(checkpoint, samples[:2], replace(ten, trials=5), decoding)
+    rest = ask(checkpoint, samples[:2], replace(ten, trials=5, first_trial=5), decoding)
+    for name, completions in whole.items():
+        parts = first[name] + rest[name]
+        assert [c.trial for c in parts] == [c.trial for c in completions] == list(range(10))
+        assert [without_clock(c) for c in parts] == [without_clock(c) for c in completions]
+        assert len({c.text for c in completions}) > 2
 
 
 @pytest.mark.parametrize("decoding", DECODINGS)
@@ -183,7 +202,13 @@ def test_clips_of_hardly_any_frames_are_answered(
 
 
 def test_impossible_sampling_is_refused(checkpoint: Any, samples: Any) -> None:
-    for wrong in ({"trials": 0}, {"temperature": -1.0}, {"top_p": 0.0}, {"max_new_tokens": 0}):
+    for wrong in (
+        {"trials": 0},
+        {"first_trial": -1},
+        {"temperature": -1.0},
+        {"top_p": 0.0},
+        {"max_new_tokens": 0},
+    ):
         [name] = wrong
         with pytest.raises(UserError, match=name):
             ask(checkpoint, samples[:1], replace(GREEDY, **wrong), "free")
