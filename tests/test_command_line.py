@@ -53,8 +53,13 @@ SFT = ("sft", "subtask-times", "--data=data", "--model=model", "--out=out")
 MISTAKES = [
     (("annotate", LONG, "--task=coffee", "--out=out"), f"error: {LONG.rstrip('/')}: no such file"),
     (("annotate", "data", "--task=nosuch", "--out=out"), "task 'nosuch' is not shipped"),
-    ((*ANNOTATE, "--model=vllm:some/model"), "vllm:some/model: the engine for vLLM is not built"),
-    ((*ANNOTATE, "--model=openai:m"), "openai:m: the engine for OpenAI-compatible servers is not"),
+    (
+        (*ANNOTATE, "--model=vllm:some/model"),
+        "vllm:some/model: the engine for vLLM in this process is",
+    ),
+    ((*ANNOTATE, "--model=openai:m"), "--model openai:m: "),
+    ((*ANNOTATE, "--model=model", "--base-url=http://h/v1"), "--base-url and what goes with it"),
+    ((*SFT[:-2], "--model=openai:m", "--out=out"), "openai:m: an OpenAI-compatible server can be"),
     (
         (*ANNOTATE, "--model=./nosuch"),
         "--model ./nosuch: there is no such folder; allowed: builtin",

@@ -19,12 +19,15 @@ from kairoscope.cli.options import (
     check_model,
 )
 from kairoscope.cli.progress import bars
+from kairoscope.cli.server_options import with_server_options
 from kairoscope.core import UserError
+from kairoscope.models.server.options import ServerOptions
 
 MAX_LISTED = 20
 
 
 @command("From videos to boundaries")
+@with_server_options
 def annotate(
     source: Annotated[
         Path,
@@ -115,6 +118,8 @@ def annotate(
             "(default: robosuite and mimicgen as installed).",
         ),
     ] = None,
+    *,
+    server: ServerOptions,
 ) -> None:
     """Find when every event of a task starts and ends in videos or in a robot dataset.
 
@@ -139,6 +144,7 @@ def annotate(
             batch_size=batch_size,
             camera=camera or render,
             labels=labels,
+            server=server,
         )
         annotate_dataset(dataset, question, folder, examples=examples or 0, **saving)
         return
@@ -152,7 +158,7 @@ def annotate(
     ):
         if given:
             raise UserError(f"{source}: {option} is for robot datasets, this is none")
-    check_model(model)
+    check_model(model, server)
     from kairoscope.data.clips import list_videos
     from kairoscope.data.taskfiles import load_task
     from kairoscope.recipes import get_recipe
@@ -164,7 +170,9 @@ def annotate(
     asked = load_task(task)
     clips = named_clips(source, list_videos(source))
     with bars() as progress:
-        engine = load_engine(model, device=device, batch_size=batch_size, on_progress=progress)
+        engine = load_engine(
+            model, device=device, batch_size=batch_size, server=server, on_progress=progress
+        )
         tally = annotate_stage(
             recipe,
             engine,

@@ -10,6 +10,7 @@ from kairoscope.cli.app import counted, note, say
 from kairoscope.cli.options import check_model
 from kairoscope.cli.progress import bars
 from kairoscope.core import UserError
+from kairoscope.models.server.options import ServerOptions
 
 MAX_LISTED = 20
 MUCH_LOST = 0.2
@@ -37,6 +38,7 @@ class Question:
     camera: str | None
     labels: Path | None = None
     """Labels by hand besides those in the dataset."""
+    server: ServerOptions = ServerOptions()
 
 
 def annotate_dataset(
@@ -44,7 +46,7 @@ def annotate_dataset(
 ) -> None:
     """Annotate an opened dataset and say what became of it."""
     if asked.model is not None:
-        check_model(asked.model)
+        check_model(asked.model, asked.server)
     from kairoscope.annotate.dataset import Saving
     from kairoscope.data.taskfiles import load_task
     from kairoscope.recipes import get_recipe
@@ -62,6 +64,7 @@ def annotate_dataset(
                 asked.model,
                 device=asked.device,
                 batch_size=asked.batch_size,
+                server=asked.server,
                 on_progress=progress,
             )
         tally = annotate_dataset_stage(

@@ -22,11 +22,14 @@ from kairoscope.cli.options import (
     read_config,
 )
 from kairoscope.cli.progress import bars
+from kairoscope.cli.server_options import with_server_options
+from kairoscope.models.server.options import ServerOptions
 
 MAX_LISTED = 10
 
 
 @command("Evaluate and train")
+@with_server_options
 def evaluate(
     recipe: RecipeArgument,
     data: DataOption,
@@ -55,12 +58,14 @@ def evaluate(
     frames: FramesOption = None,
     device: DeviceOption = None,
     batch_size: BatchOption = None,
+    *,
+    server: ServerOptions,
 ) -> None:
     """Ask a model about labelled clips and score its answers, failures included.
 
     Writes metrics.json, every answer (records.jsonl), problems.json and report.html.
     """
-    check_model(model)
+    check_model(model, server)
     from kairoscope.recipes import get_recipe
     from kairoscope.recipes.stages import evaluate_stage, load_data, load_engine
     from kairoscope.report.console import metrics_table
@@ -75,7 +80,9 @@ def evaluate(
     settings = changed(settings, {"sampling": _given(drawn)}, "command line")
     samples, problems = load_data(data)
     with bars() as progress:
-        engine = load_engine(model, device=device, batch_size=batch_size, on_progress=progress)
+        engine = load_engine(
+            model, device=device, batch_size=batch_size, server=server, on_progress=progress
+        )
         metrics = evaluate_stage(
             chosen,
             engine,

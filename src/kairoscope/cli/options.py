@@ -7,13 +7,15 @@ from typing import Annotated, Any
 import typer
 
 from kairoscope.core import UserError
+from kairoscope.models.server.options import ServerOptions
 
 ModelOption = Annotated[
     str,
     typer.Option(
         "--model",
         metavar="MODEL",
-        help="builtin, a checkpoint folder, or a model on the hub (Qwen2.5-VL or Qwen3-VL).",
+        help="builtin, a checkpoint folder, a model on the hub (Qwen2.5-VL or Qwen3-VL); to ask, also "
+        "openai:NAME (with --base-url) or vllm:MODEL.",
     ),
 ]
 DeviceOption = Annotated[
@@ -107,8 +109,16 @@ def read_config(file: Path | None) -> dict[str, Any]:
     return {name: found.get(name, {}) for name in TABLES}
 
 
-def check_model(spec: str) -> None:
-    """Find out whether there is such a model, before everything that takes seconds is imported."""
-    from kairoscope.models.names import located
+def check_model(spec: str, server: ServerOptions | None = None) -> None:
+    """Find out whether there is such a model, before everything that takes seconds is imported.
 
-    located(spec, small=True)
+    `server`: of a command that only asks a model, whatever its engine. None: weights are needed.
+    """
+    if server is None:
+        from kairoscope.models.names import located
+
+        located(spec, small=True)
+        return
+    from kairoscope.models.engines import check_engine
+
+    check_engine(spec, server)

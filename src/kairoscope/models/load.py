@@ -1,6 +1,6 @@
-"""From what the user writes after `--model` to an engine."""
+"""Checkpoints by the name that the user gives them, loaded when first needed."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
@@ -19,11 +19,9 @@ from kairoscope.models.checkpoint import (
     read_policy,
     weights_identity,
 )
+from kairoscope.models.engines import Loading
 from kairoscope.models.in_process import InProcessModel
 from kairoscope.models.names import located
-
-Loading = Callable[[int], None]
-"""Told 0 when the weights begin to be loaded, and 1 when they are there."""
 
 
 def described(folder: Path) -> tuple[str, FramePolicy | None]:
@@ -31,8 +29,8 @@ def described(folder: Path) -> tuple[str, FramePolicy | None]:
     return weights_identity(folder) or "", read_policy(folder)
 
 
-class Engine:
-    """The model behind a `--model`; its weights are loaded when the first answer is due.
+class LazyCheckpoint:
+    """The model behind a `--model` without a prefix; its weights are loaded when the first answer is due.
 
     So a run that is finished, or that belongs to other settings, costs no loading.
     """

@@ -9,8 +9,8 @@ from kairoscope.core import UserError
 FAMILIES = ("qwen2_5_vl", "qwen3_vl")
 """Architectures, by the name that `config.json` has for them."""
 BUILTIN = "builtin"
-PLANNED = {"vllm": "vLLM", "openai": "OpenAI-compatible servers"}
-"""Engines by the prefix of their `--model`, for which there is no code yet."""
+PREFIXES = {"vllm": "vLLM in this process", "openai": "an OpenAI-compatible server"}
+"""Engines other than weights in this process, by the prefix of their `--model`."""
 
 
 def builtin_folder() -> Path:
@@ -18,18 +18,25 @@ def builtin_folder() -> Path:
     return Path(str(files("kairoscope") / "weights" / "builtin"))
 
 
+def split_spec(spec: str) -> tuple[str, str]:
+    """`openai:NAME` -> (`openai`, `NAME`); without the prefix of an engine: (``, spec)."""
+    prefix, colon, rest = spec.partition(":")
+    return (prefix, rest) if colon and prefix in PREFIXES else ("", spec)
+
+
 def resolve(spec: str) -> str | Path:
     """`builtin`, a checkpoint folder, or the name of a model on the hub -> where it is loaded from.
 
     Raises:
         UserError: a folder that does not exist or holds no supported checkpoint, something that is
-            neither a folder nor a name, or an engine that is not built yet.
+            neither a folder nor a name, or a model behind an engine that has the weights to itself.
     """
-    engine, colon, _ = spec.partition(":")
-    if colon and engine in PLANNED:
+    prefix, _ = split_spec(spec)
+    if prefix:
         raise UserError(
-            f"--model {spec}: the engine for {PLANNED[engine]} is not built yet; allowed: builtin, "
-            "a checkpoint folder, or the name of a model on the hub"
+            f"--model {spec}: {PREFIXES[prefix]} can be asked (evaluate, annotate), its weights "
+            "are not at hand; allowed here: builtin, a checkpoint folder, or the name of a model "
+            "on the hub"
         )
     path = builtin_folder() if spec == BUILTIN else Path(spec).expanduser()
     if path.is_dir():

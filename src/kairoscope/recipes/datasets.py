@@ -18,7 +18,7 @@ from kairoscope.runs import Run
 from kairoscope.storage import plain
 
 if TYPE_CHECKING:
-    from kairoscope.models.load import Engine  # loads torch, which signals alone do not need
+    from kairoscope.models.engines import Engine
 
 SIGNALS_ONLY = "signals only"
 """In the place of a model's name."""

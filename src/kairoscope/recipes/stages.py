@@ -13,7 +13,8 @@ from kairoscope.data.rows import Problem
 from kairoscope.data.sources import load_samples
 from kairoscope.data.taskfiles import TaskFile
 from kairoscope.evaluate import evaluate, evaluation_config
-from kairoscope.models.load import Engine
+from kairoscope.models.engines import Engine, EngineOptions, open_engine
+from kairoscope.models.server.options import ServerOptions
 from kairoscope.recipes.pages import write_page
 from kairoscope.recipes.prompt_files import prompt_from_yaml
 from kairoscope.runs import Run
@@ -130,17 +131,19 @@ def load_engine(
     device: str | None,
     batch_size: int | None = None,
     name: str | None = None,
+    server: ServerOptions = ServerOptions(),
     on_progress: Progress,
 ) -> Engine:
     """The model that answers; its weights are loaded when the first answer is due."""
     called = name or spec
-    return Engine(
-        spec,
+    options = EngineOptions(
         device=device,
         batch_size=batch_size,
         name=name,
         on_loading=lambda done: on_progress(f"loading {called}", done, done),
+        server=server,
     )
+    return open_engine(spec, options)
 
 
 def load_data(path: Path) -> tuple[list[AnySample], list[Problem]]:

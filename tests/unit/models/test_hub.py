@@ -98,11 +98,11 @@ def test_what_is_fetched_is_used_without_a_network(folder: Path, machine: Machin
 def test_it_is_the_model_that_it_is_in_a_folder(folder: Path, machine: Machine) -> None:
     code = (
         "from kairoscope.models.frame_input import frame_input\n"
-        "from kairoscope.models.load import Engine, described\n"
+        "from kairoscope.models.load import LazyCheckpoint, described\n"
         "from kairoscope.recipes import get_recipe\n"
         "from kairoscope.recipes.training import sft_config_for\n"
         "from pathlib import Path\n"
-        f"engine = Engine({NAME!r})\n"
+        f"engine = LazyCheckpoint({NAME!r})\n"
         f"assert (engine.identity, engine.policy) == described(Path({str(folder)!r}))\n"
         f"assert frame_input({NAME!r})[0] == engine.policy\n"
         f"assert sft_config_for(get_recipe('subtask-times'), {NAME!r}, []).epochs == 7.0\n"

@@ -1,0 +1,84 @@
+"""Options for models behind a server, which every command that asks a model takes."""
+
+import inspect
+from collections.abc import Callable
+from functools import wraps
+from typing import Annotated, Any
+
+import typer
+
+from kairoscope.models.server.options import DEFAULT_KEY_ENV, ServerOptions
+
+PANEL = "With --model openai:NAME"
+
+
+def _option(*names: str, metavar: str | None = None, text: str, least: float | None = None) -> Any:
+    return typer.Option(*names, metavar=metavar, help=text, min=least, rich_help_panel=PANEL)
+
+
+OPTIONS: dict[str, Any] = {
+    "base_url": Annotated[
+        str | None,
+        _option("--base-url", metavar="URL", text="Of the server, as http://localhost:8000/v1."),
+    ],
+    "api_key_env": Annotated[
+        str | None,
+        _option(
+            "--api-key-env",
+            metavar="NAME",
+            text=f"Environment variable with the key, where one is needed (default: {DEFAULT_KEY_ENV}).",
+        ),
+    ],
+    "send": Annotated[
+        str | None,
+        _option(
+            "--send",
+            metavar="HOW",
+            text="file (the server reads this disk), base64, frames, or auto: the first of them that "
+            "it takes (default: auto).",
+        ),
+    ],
+    "concurrency": Annotated[
+        int | None,
+        _option("--concurrency", metavar="N", text="Requests in flight (default: 16)."),
+    ],
+    "timeout_s": Annotated[
+        float | None,
+        _option("--timeout", metavar="S", text="Seconds that an answer may take (default: 600)."),
+    ],
+    "price_prompt": Annotated[
+        float | None,
+        _option("--price-prompt", metavar="P", text="Of a million tokens asked, to count cost."),
+    ],
+    "price_completion": Annotated[
+        float | None,
+        _option("--price-completion", metavar="P", text="Of a million tokens answered."),
+    ],
+    "allow_unconstrained": Annotated[
+        bool,
+        _option("--allow-unconstrained", text="Go on where the server ignores the constraint."),
+    ],
+}
+"""Field of `ServerOptions` -> the option that sets it."""
+
+
+def with_server_options(verb: Callable[..., None]) -> Callable[..., None]:
+    """Give a command these options; it gets them as one argument `server`."""
+    own = inspect.signature(verb, eval_str=True)
+    parameters = [p for p in own.parameters.values() if p.name != "server"]
+    for name, kind in OPTIONS.items():
+        default = False if name == "allow_unconstrained" else None
+        parameters.append(
+            inspect.Parameter(
+                name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=kind
+            )
+        )
+
+    @wraps(verb)
+    def command(**given: Any) -> None:
+        taken = {name: given.pop(name) for name in OPTIONS}
+        fields = {name: value for name, value in taken.items() if value is not None}
+        verb(**given, server=ServerOptions(**fields))
+
+    command.__signature__ = own.replace(parameters=parameters)  # type: ignore[attr-defined]
+    return command
