@@ -52,18 +52,7 @@ def evaluation_config(
     policy: FramePolicy,
     config: EvalConfig,
 ) -> dict[str, Any]:
-    """What makes an evaluation the same one: `Run.open(kind="evaluation", config=...)`.
-
-    The samples stand for themselves by a digest of their questions and gold answers, whatever
-    their order and wherever the clips lie.
-    """
-    rows = sorted(
-        canonical_json(
-            [s.id, s.query, None if s.gold is None else task.to_json(s.gold), s.group, s.scenario]
-        )
-        for s in samples
-    )
-    digest = hashlib.sha256("\n".join(rows).encode("utf-8")).hexdigest()
+    """What makes an evaluation the same one: `Run.open(kind="evaluation", config=...)`."""
     return {
         "model": model.name,
         "model_identity": model.identity,
@@ -72,8 +61,23 @@ def evaluation_config(
         "headline": task.headline,
         "frames": plain(policy),
         "evaluation": evaluation_settings(config),
-        "samples": {"count": len(samples), "sha256": digest},
+        "samples": samples_digest(task, samples),
     }
+
+
+def samples_digest(task: AnyTask, samples: Sequence[AnySample]) -> dict[str, Any]:
+    """How many samples there are, and a digest of their questions and gold answers.
+
+    The same whatever their order and wherever the clips lie.
+    """
+    rows = sorted(
+        canonical_json(
+            [s.id, s.query, None if s.gold is None else task.to_json(s.gold), s.group, s.scenario]
+        )
+        for s in samples
+    )
+    digest = hashlib.sha256("\n".join(rows).encode("utf-8")).hexdigest()
+    return {"count": len(samples), "sha256": digest}
 
 
 def evaluate(
