@@ -4,7 +4,7 @@ Every slot's distribution over its values follows exactly from the probabilities
 which one forward pass over all its nodes gives (see decode.py).
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import groupby
@@ -12,6 +12,7 @@ from itertools import groupby
 import torch
 
 from kairoscope.core import Slot, Template, UserError
+from kairoscope.models.grammar import check_slot
 
 Tokenize = Callable[[str], tuple[int, ...]]
 
@@ -105,25 +106,11 @@ def compile_template(template: Template, tokenize: Tokenize) -> tuple[Piece, ...
             continue
         for slot in parts:
             assert isinstance(slot, Slot)
-            _check_slot(slot, slots)
+            check_slot(slot, slots)
             slots.append(slot)
             ids = tuple(tokenize(choice) for choice in slot.choices)
             pieces.append(CompiledSlot(slot, ids, build_trie(ids)))
     return tuple(pieces)
-
-
-def _check_slot(slot: Slot, earlier: Sequence[Slot]) -> None:
-    if not slot.choices:
-        raise UserError(f"slot {slot.name!r} has no value to choose from")
-    if slot.not_before is None:
-        return
-    if not 0 <= slot.not_before < len(earlier):
-        raise UserError(f"slot {slot.name!r}: not_before must be the index of an earlier slot")
-    if earlier[slot.not_before].choices != slot.choices:
-        raise UserError(
-            f"slot {slot.name!r} cannot be compared with {earlier[slot.not_before].name!r}: "
-            "their values differ"
-        )
 
 
 def slot_log_probabilities(logits_NV: torch.Tensor, trie: Trie) -> torch.Tensor:
