@@ -187,7 +187,7 @@ def test_what_is_wrong_is_said() -> None:
     )
     assert "'start 1'" in str(violation(parts, good.replace("0.00", "0.30")))
     assert r"stands '\n</answ'" in str(violation(parts, good[:-3]))
-    assert "the text ends" in str(violation(parts, good[:20]))
+    assert "the text ends" in str(violation(parts, good[:19]))
     assert "after the end" in str(violation(parts, good + "!"))
     assert "'I think so'" in str(violation(parts, "I think so"))
     assert TASK.parse(("grasping",), good) == (Event("grasping", 0.0, 0.25, 1),)
