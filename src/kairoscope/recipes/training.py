@@ -18,17 +18,18 @@ from kairoscope.data.rows import Problem
 from kairoscope.data.tracks import hand_tracks_of
 from kairoscope.models.checkpoint import Checkpoint, read_settings
 from kairoscope.models.load import described, load_weights
-from kairoscope.models.names import located
+from kairoscope.models.names import located, whole_folder_of
 from kairoscope.recipes.pages import write_page
 from kairoscope.recipes.stages import Frames, Progress, asked_with, policy_for
 from kairoscope.runs import Run
 from kairoscope.settings import changed
 from kairoscope.storage import canonical_json, plain
 from kairoscope.train.group import ALONE, Group
+from kairoscope.train.judging import TrainResult
 from kairoscope.train.loggers import BY_DEFAULT, Loggers, Logging
 from kairoscope.train.mixing import Mix, balance_advice, epoch_size, label_counts, strata_of
 from kairoscope.train.schedule import num_steps, warmup_advice
-from kairoscope.train.sft import SFTResult, sft
+from kairoscope.train.sft import sft
 from kairoscope.train.survey import Rejected
 
 AnySample = Sample[Any, Any]
@@ -49,7 +50,7 @@ def sft_config_in(
     folder: Path, recipe: Recipe, model: str, changes: Sequence[tuple[str, Any]]
 ) -> SFTConfig:
     """`sft_config_for` a model whose small files are in `folder`."""
-    recommended = read_settings(folder, "sft")
+    recommended = read_settings(whole_folder_of(folder, small=True), "sft")
     config = changed(recipe.sft, recommended, f"{model} kairoscope.json [sft]")
     for where, table in changes:
         config = changed(config, table, where)
@@ -125,7 +126,7 @@ def train_stage(
     logging: Logging = BY_DEFAULT,
     mapping: Sequence[Row] = (),
     group: Group = ALONE,
-) -> SFTResult:
+) -> TrainResult:
     """Fine-tune `model` in the run folder `out`; goes on where it stopped, or is done already.
 
     Args:
@@ -245,16 +246,16 @@ def _load(model: str, device: str | None, on_progress: Progress) -> Checkpoint:
     return checkpoint
 
 
-def _result_row(result: SFTResult) -> dict[str, Any]:
+def _result_row(result: TrainResult) -> dict[str, Any]:
     """JSON has no NaN, which stands for `not measured`; the run may be moved with its folder."""
     score = result.best_score if math.isfinite(result.best_score) else None
     return {**asdict(result), "best_score": score, "checkpoint": "best"}
 
 
-def _result(out: Path, row: Mapping[str, Any]) -> SFTResult:
+def _result(out: Path, row: Mapping[str, Any]) -> TrainResult:
     """The inverse of `_result_row`."""
     score = row["best_score"]
-    return SFTResult(
+    return TrainResult(
         best_step=row["best_step"],
         best_score=float("nan") if score is None else score,
         num_steps=row["num_steps"],

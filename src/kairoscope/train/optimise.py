@@ -67,8 +67,7 @@ def optimise(
         sum(micro.num_tokens for micro in batch),
     )
     _, num_answer, num_dense, num_tokens = map(sum, zip(*everyones, strict=True))
-    for rates in trained.optimizer.param_groups:
-        rates["lr"] = rate * rates["rate_scale"]
+    set_rate(trained, rate)
     sums = torch.zeros(2, device=trained.network.device)
     for place in range(max(passes for passes, *_ in everyones)):
         # Weights that are shared out are put together by all at once: who has nothing left to do
@@ -78,20 +77,9 @@ def optimise(
             sums += _backward(trained, geometry, micro, config, num_answer, num_dense, counts)
         except torch.OutOfMemoryError as error:
             raise UserError(_too_small(micro, config)) from error
-    if trained.sharded is None:
-        add_gradients(trained.parameters, group)
     # Read once a step: every reading waits until an accelerator has caught up.
     answer_total, dense_total = group.add(sums).tolist()
-    length = torch.nn.utils.clip_grad_norm_(trained.parameters, config.max_grad_norm)
-    norm = whole(length).item()
-    if not math.isfinite(norm):
-        trained.optimizer.zero_grad(set_to_none=True)
-        raise UserError(
-            f"training has diverged: loss {answer_total / num_answer}, gradient norm {norm}; choose "
-            "a smaller learning_rate or max_grad_norm and another --out"
-        )
-    trained.optimizer.step()
-    trained.optimizer.zero_grad(set_to_none=True)
+    norm = apply_gradients(trained, config.max_grad_norm, answer_total / num_answer, group)
     return {
         "loss": answer_total / num_answer,
         "dense_loss": dense_total / max(1, num_dense),
@@ -99,6 +87,35 @@ def optimise(
         "grad_norm": norm,
         "tokens": num_tokens,
     }
+
+
+def set_rate(trained: Trained, rate: float) -> None:
+    """Give every part of the network its learning rate, where the schedule's is `rate`."""
+    for rates in trained.optimizer.param_groups:
+        rates["lr"] = rate * rates["rate_scale"]
+
+
+def apply_gradients(trained: Trained, max_norm: float, loss: float, group: Group = ALONE) -> float:
+    """Sum gradients over the processes, limit their length, change the weights; returns the length.
+
+    A collective call. `loss` is for the message alone.
+
+    Raises:
+        UserError: the gradient is not a number; the weights are left as they were.
+    """
+    if trained.sharded is None:
+        add_gradients(trained.parameters, group)
+    length = torch.nn.utils.clip_grad_norm_(trained.parameters, max_norm)
+    norm: float = whole(length).item()
+    if not math.isfinite(norm):
+        trained.optimizer.zero_grad(set_to_none=True)
+        raise UserError(
+            f"training has diverged: loss {loss}, gradient norm {norm}; choose a smaller "
+            "learning_rate or max_grad_norm and another --out"
+        )
+    trained.optimizer.step()
+    trained.optimizer.zero_grad(set_to_none=True)
+    return norm
 
 
 def _backward(

@@ -20,7 +20,8 @@ from kairoscope.models.scratch import make_checkpoint
 from kairoscope.recipes.subtask_times import TASK
 from kairoscope.train import optimise as optimise_module
 from kairoscope.train.group import ALONE, Group
-from kairoscope.train.sft import SFTResult, sft
+from kairoscope.train.judging import TrainResult
+from kairoscope.train.sft import sft
 
 CONFIG = SFTConfig(
     max_steps=7,
@@ -46,7 +47,7 @@ def train(
     held_out: int = 2,
     group: Group = ALONE,
     on_warning: Callable[[str], None] | None = None,
-) -> SFTResult:
+) -> TrainResult:
     """Four clips to learn from; the log goes to `out`/log.jsonl."""
     samples = make_samples(clips, 4 + held_out) if not clips.exists() else made(clips, 4 + held_out)
     base = clips.parent / "base"
