@@ -12,6 +12,7 @@ import pytest
 from kairoscope.config import EvalConfig, Recipe
 from kairoscope.core import (
     Answer,
+    Answered,
     Completion,
     Decoding,
     Failed,
@@ -67,7 +68,21 @@ def subtask_times_example(folder: Path) -> Path:
     return folder
 
 
-EXAMPLES: dict[str, Callable[[Path], Path]] = {"subtask-times": subtask_times_example}
+def physics_score_example(folder: Path) -> Path:
+    """Fifteen clips of five recordings, every score three times."""
+    rows = [
+        {"video": f"{i}.mp4", "score": 1 + i % 5, "group": f"recording {i // 3}", "duration_s": 6.0}
+        for i in range(15)
+    ]
+    path = folder / "labels.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    return folder
+
+
+EXAMPLES: dict[str, Callable[[Path], Path]] = {
+    "subtask-times": subtask_times_example,
+    "physics-score": physics_score_example,
+}
 
 each_recipe = pytest.mark.parametrize("recipe", RECIPES.values(), ids=list(RECIPES))
 
@@ -79,7 +94,8 @@ def samples_of(recipe: Recipe, folder: Path) -> Sequence[AnySample]:
 @each_recipe
 def test_the_headline_and_the_targets_are_metrics(recipe: Recipe) -> None:
     assert recipe.name in EXAMPLES
-    assert {recipe.task.headline, *recipe.targets} <= recipe.task.metrics.keys()
+    assert {recipe.task.headline, *recipe.targets} <= recipe.task.all_metrics.keys()
+    assert not recipe.task.metrics.keys() & recipe.task.together_metrics.keys()
     assert RECIPES[recipe.name] is recipe
 
 
@@ -91,6 +107,26 @@ def test_the_truth_scores_best_on_every_metric(recipe: Recipe, tmp_path: Path) -
         best = {key: metric.best for key, metric in task.metrics.items()}
         assert task.score(value, sample) == pytest.approx(best, abs=1e-9)
         assert task.from_json(json.loads(json.dumps(task.to_json(sample.gold)))) == sample.gold
+
+
+@each_recipe
+def test_the_truths_together_score_best_and_failures_do_not(recipe: Recipe, tmp_path: Path) -> None:
+    task = recipe.task
+    samples = samples_of(recipe, tmp_path)
+    true = [
+        Answered(value=sample.gold, expected=None, gold=sample.gold, group=sample.group)
+        for sample in samples
+    ]
+    failed = [
+        Answered(value=Unparsed("no"), expected=None, gold=sample.gold, group=sample.group)
+        for sample in samples
+    ]
+    best = {key: metric.best for key, metric in task.together_metrics.items()}
+    assert task.together(true) == pytest.approx(best, abs=1e-9)
+    assert task.together(failed).keys() == best.keys()
+    for key, value in task.together(failed).items():
+        metric = task.together_metrics[key]
+        assert abs(value - metric.worst) < abs(metric.best - metric.worst) / 2
 
 
 @each_recipe

@@ -141,7 +141,7 @@ def _record(
         scores=job.task.score(value, sample),
         duration_s=sample.duration_s or 0.0,
         failed=completion is None,
-        extra=_extra(question, times_s),
+        extra=_extra(question, times_s) | _expected(job.task, completion),
     )
     if completion is None:
         return record
@@ -168,6 +168,12 @@ def _extra(question: Question, times_s: Sequence[float]) -> dict[str, Any]:
     if other or late:
         return {LABEL_FAULT: ["wrong duration", other] if other else ["label past the end", late]}
     return {}
+
+
+def _expected(task: AnyTask, completion: Completion | None) -> dict[str, float]:
+    """The mean of the answer's distribution, for tasks whose answers are numbers."""
+    expected = task.expected(completion.posteriors) if completion else None
+    return {} if expected is None else {"expected": round(expected, 6)}
 
 
 def _step_s(times_s: Sequence[float]) -> float:

@@ -82,6 +82,56 @@ class Metric:
     title: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answered:
+    """One answer beside the truth, for metrics of many answers together."""
+
+    value: Any
+    """The parsed answer, or `Unparsed`."""
+    expected: float | None
+    """What `Task.expected` says of its distributions."""
+    gold: Any
+    group: str
+
+
+class Summarize(Protocol):
+    """Records of an evaluation -> the object of `metrics.json`. Pure; order does not matter."""
+
+    def __call__(
+        self,
+        records: Iterable["Record"],
+        *,
+        control: "Iterable[Record] | None" = None,
+        draws: int = 2000,
+        seed: int = 0,
+    ) -> dict[str, Any]:
+        """`control`: answers about a wrong clip. `draws` and `seed` of the bootstrap."""
+
+
+class Load(Protocol):
+    """A folder or dataset on disk -> samples; bad rows go to `problems`, or raise without it."""
+
+    def __call__(
+        self,
+        path: Path,
+        problems: list[Any] | None = None,
+        *,
+        column: str | None = None,
+        split: str | None = None,
+    ) -> "Sequence[Sample[Any, Any]]":
+        """`column`, `split`: of a dataset, where it has not the usual ones."""
+
+
+def _nothing_together(_: "Sequence[Answered]") -> Scores:
+    """Metrics of tasks whose figures are all means over answers."""
+    return {}
+
+
+def _nothing_expected(_: "Sequence[Posterior]") -> float | None:
+    """Of answers that are no number."""
+    return None
+
+
 @dataclass(frozen=True, kw_only=True)
 class Task(Generic[Query, Gold]):
     """A question family. `score(parse(render(gold)), gold)` is the best value of every metric."""
@@ -101,10 +151,21 @@ class Task(Generic[Query, Gold]):
     """(query, frame times in s) -> the grammar of an answer on the grid of these frames."""
     snap: Callable[[Gold, Sequence[float]], Gold]
     """The gold answer moved to the nearest frame times: what a model can say at best."""
-    load: Callable[[Path], "Sequence[Sample[Query, Gold]]"]
-    """A folder or dataset on disk -> samples."""
+    load: Load
     to_json: Callable[[Gold], Any]
     from_json: Callable[[Any], Gold]
+    summarize: Summarize
+    together: Callable[[Sequence[Answered]], Scores] = _nothing_together
+    """Figures of many answers that are no mean of single ones, such as a correlation: one value for
+    each key of `together_metrics`; of no answer, nothing."""
+    together_metrics: Mapping[str, Metric] = field(default_factory=dict)
+    expected: "Callable[[Sequence[Posterior]], float | None]" = _nothing_expected
+    """The mean of an answer's distribution, where answers are numbers; kept in `Record.extra`."""
+
+    @property
+    def all_metrics(self) -> Mapping[str, Metric]:
+        """What the headline and a recipe's targets may be."""
+        return {**self.metrics, **self.together_metrics}
 
 
 StampMode = Literal["pair", "frame", "none"]
@@ -188,6 +249,8 @@ class Completion:
     """Wall time of the request, shared equally between its trials."""
     finish: Literal["stop", "length"]
     posteriors: tuple[Posterior, ...] = ()
+    stored: bool = False
+    """It was kept from an earlier question; `seconds` are those that it took then."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -41,7 +41,8 @@ def event_fault(sample: Sample[Any, Any], clip: ClipFacts) -> Fault | None:
     """What is wrong with the times of a sample's events, given its real clip."""
     frame_s = clip.duration_s / max(1, clip.num_frames)
     previous_end_s = 0.0
-    events: Events = sample.gold or ()
+    # Answers of other tasks say nothing about times.
+    events: Events = sample.gold if isinstance(sample.gold, tuple) else ()
     for event, start_s in zip(events, starts_s(events), strict=True):
         if event.end_s > clip.duration_s + ROUNDING_S:
             end = f"{event.name!r} ends at {event.end_s:g} s, the clip at {clip.duration_s:.3f} s"

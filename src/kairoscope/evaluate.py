@@ -29,7 +29,6 @@ from kairoscope.asking import (
 from kairoscope.config import EvalConfig
 from kairoscope.core import FramePolicy, Model, UserError
 from kairoscope.data.rows import Problem
-from kairoscope.metrics import summarize
 from kairoscope.problems import evaluation_problems
 from kairoscope.runs import Run, read_records
 from kairoscope.storage import canonical_json, file_state, plain
@@ -121,7 +120,7 @@ def evaluate(
     run.write_json("problems.json", listed)
     if not records:
         raise UserError(f"{run.path}: no label fits its clip; see problems.json")
-    metrics = _summary(run, scorable, config)
+    metrics = _summary(run, task, scorable, config)
     run.write_json("metrics.json", metrics)
     return metrics
 
@@ -170,11 +169,13 @@ def _ask_control(job: Evaluation, samples: Sequence[AnySample]) -> list[AnySampl
 # --- summing up ----------------------------------------------------------------------------
 
 
-def _summary(run: Run, samples: Sequence[AnySample], config: EvalConfig) -> dict[str, Any]:
+def _summary(
+    run: Run, task: AnyTask, samples: Sequence[AnySample], config: EvalConfig
+) -> dict[str, Any]:
     """`metrics.json`: a function of the set of records, not of the order they were made in."""
     wanted = {sample.id for sample in samples}
     records, control = (
         [r for r in read_records(run, name) if r.sample_id in wanted]
         for name in ("records", "control")
     )
-    return summarize(records, control=control, draws=config.bootstrap_draws)
+    return task.summarize(records, control=control, draws=config.bootstrap_draws)

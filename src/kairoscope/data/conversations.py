@@ -13,11 +13,11 @@ other readers ignore. `datasets` is imported only when a dataset is opened.
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 from kairoscope.core import Prompt, Sample, Task, UserError
 from kairoscope.data.labels import EventSample
@@ -105,13 +105,40 @@ def read_dataset(
         UserError: no dataset, no such column or split, a bad row and no list to put it in, or
             not one usable row.
     """
+    return read_rows(
+        path, column, _conversation, split=split, video_root=video_root, problems=problems
+    )
+
+
+class HasSample(Protocol):
+    """A frozen dataclass with the sample of a row."""
+
+    @property
+    def sample(self) -> Sample[Any, Any]: ...  # noqa: D102
+
+
+Row = TypeVar("Row", bound=HasSample)
+
+
+def read_rows(
+    path: Path,
+    column: str,
+    read: Callable[[Mapping[str, Any], Messages], Row],
+    *,
+    split: str | None = None,
+    video_root: Path | None = None,
+    problems: list[Problem] | None = None,
+) -> list[Row]:
+    """`read_dataset` for any task: `read` makes a row's sample, with `sample.video` as it is written,
+    or raises UserError for one that cannot be used.
+    """
     rows = _open(path, column, split)
     found: list[Problem] = []
-    usable: list[Conversation] = []
+    usable: list[Any] = []
     seen: set[str] = set()
     for number, row in enumerate(rows, 1):
         try:
-            conversation = _conversation(row, parse_messages(row[column]))
+            conversation: Any = read(row, parse_messages(row[column]))
         except UserError as error:
             found.append(Problem(where=f"{path}: row {number}", what=str(error)))
             continue

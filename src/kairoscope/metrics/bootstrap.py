@@ -54,6 +54,20 @@ class Resamples:
         bottom = [d if n is not None and d is not None else 0.0 for n, d in pairs]
         return self._interval(top, bottom, given)
 
+    @property
+    def num_groups(self) -> int:
+        """Groups that are drawn from."""
+        return self._num_groups
+
+    def weights(self, first: int, last: int) -> NDArray[float64]:
+        """How often each clip comes in draws `first` to `last` - 1 (draws, clips)."""
+        return self._counts[first:last][:, self._group_of_clip]
+
+    @property
+    def num_draws(self) -> int:
+        """Bootstrap draws."""
+        return len(self._counts)
+
     def _interval(
         self, top: Sequence[float], bottom: Sequence[float], given: Sequence[bool]
     ) -> list[float] | None:
@@ -66,9 +80,15 @@ class Resamples:
             for x in (top, bottom)
         ]
         drawn = sums[1] > 0  # a draw may hold none of the groups that have a value
-        if not drawn.any():
-            return None
-        ratios = sums[0][drawn] / sums[1][drawn]
-        tail = 100 * (1 - LEVEL) / 2
-        low, high = np.percentile(ratios, [tail, 100 - tail])
-        return [float(low), float(high)]
+        return percentiles(sums[0][drawn] / sums[1][drawn])
+
+
+def percentiles(draws_D: NDArray[float64]) -> list[float] | None:
+    """95 % percentile interval of bootstrap draws; None where there are none."""
+    import numpy as np
+
+    if not draws_D.size:
+        return None
+    tail = 100 * (1 - LEVEL) / 2
+    low, high = np.percentile(draws_D, [tail, 100 - tail])
+    return [float(low), float(high)]

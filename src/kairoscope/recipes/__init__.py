@@ -2,9 +2,9 @@
 
 from kairoscope.config import Recipe
 from kairoscope.core import UserError
-from kairoscope.recipes import subtask_times
+from kairoscope.recipes import physics_score, subtask_times
 
-RECIPES: dict[str, Recipe] = {recipe.name: recipe for recipe in (subtask_times.RECIPE,)}
+RECIPES: dict[str, Recipe] = {recipe.name: recipe for recipe in (subtask_times.RECIPE, physics_score.RECIPE)}
 
 
 def get_recipe(name: str) -> Recipe:

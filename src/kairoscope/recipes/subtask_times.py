@@ -21,6 +21,7 @@ from kairoscope.core import (
     Template,
     Unparsed,
 )
+from kairoscope.data.rows import Problem
 from kairoscope.data.sources import load_samples
 from kairoscope.events import (
     Event,
@@ -36,7 +37,7 @@ from kairoscope.events import (
     starts_s,
     time_grid,
 )
-from kairoscope.metrics.errors import answer_scores, event_errors
+from kairoscope.metrics import answer_scores, event_errors, summarize
 
 EventSample = Sample[Query, Events]
 
@@ -140,9 +141,15 @@ def score(answer: Events | Unparsed, sample: EventSample) -> Scores:
 # --- where it comes from -------------------------------------------------------------------
 
 
-def load(path: Path) -> Sequence[EventSample]:
+def load(
+    path: Path,
+    problems: list[Problem] | None = None,
+    *,
+    column: str | None = None,
+    split: str | None = None,
+) -> Sequence[EventSample]:
     """A folder with `labels.jsonl`, or a dataset of conversations on disk -> samples."""
-    return load_samples(path)
+    return load_samples(path, problems, column=column, split=split)
 
 
 TASK: Task[Query, Events] = Task(
@@ -159,6 +166,7 @@ TASK: Task[Query, Events] = Task(
     load=load,
     to_json=events_to_json,
     from_json=events_from_json,
+    summarize=summarize,
 )
 
 # --- what was found best -------------------------------------------------------------------

@@ -7,7 +7,17 @@ from typing import Any
 
 import torch
 
-from kairoscope.core import Failed, FramePolicy, Request, Sample, Sampling, Task, Unparsed
+from kairoscope.core import (
+    Answered,
+    Completion,
+    Failed,
+    FramePolicy,
+    Request,
+    Sample,
+    Sampling,
+    Task,
+    Unparsed,
+)
 from kairoscope.models.checkpoint import Checkpoint
 from kairoscope.models.in_process import InProcessModel
 from kairoscope.train.group import ALONE, Group
@@ -22,7 +32,7 @@ def held_out_score(
     batch_size: int = 4,
     group: Group = ALONE,
 ) -> dict[str, float]:
-    """Mean of every metric of the task over the samples, decoded as in evaluation.
+    """Every metric of the task over the samples, decoded as in evaluation.
 
     Args:
         checkpoint: in training; is left in training mode.
@@ -45,16 +55,30 @@ def held_out_score(
         for sample in group.share(samples)
     ]
     scores: list[dict[str, float]] = []
+    answered: list[tuple[str, Answered]] = []
     network.eval()
     with torch.inference_mode():
         model = InProcessModel(checkpoint, batch_size=batch_size)
         for sample_id, answer in model.answer(requests, Sampling(), "posterior"):
             sample = by_id[sample_id]
-            if isinstance(answer, Failed):
-                values = task.score(Unparsed(answer.reason), sample)
-            else:
-                values = task.score(task.parse(sample.query, answer[0].text), sample)
-            scores.append(values)
+            value, expected = _read(task, sample, answer)
+            scores.append(task.score(value, sample))
+            beside = Answered(value=value, expected=expected, gold=sample.gold, group=sample.group)
+            answered.append((sample.id, beside))
     network.train()
     everyones = [values for part in group.gathered(scores) for values in part]
-    return {key: fmean(values[key] for values in everyones) for key in task.metrics if everyones}
+    # In the order of their names: sums of many processes are then those of one, to the bit.
+    all_answered = sorted(
+        (pair for part in group.gathered(answered) for pair in part), key=lambda pair: pair[0]
+    )
+    means = {key: fmean(values[key] for values in everyones) for key in task.metrics if everyones}
+    return means | task.together([beside for _, beside in all_answered])
+
+
+def _read(
+    task: Task[Any, Any], sample: Sample[Any, Any], answer: tuple[Completion, ...] | Failed
+) -> tuple[Any, float | None]:
+    """The value of an answer, and the mean of its distribution."""
+    if isinstance(answer, Failed):
+        return Unparsed(answer.reason), None
+    return task.parse(sample.query, answer[0].text), task.expected(answer[0].posteriors)

@@ -41,7 +41,7 @@ class TrainState:
 
         `min_improvement`, in the metric's unit: by how much it must be better.
         """
-        metric = task.metrics[task.headline]
+        metric = task.all_metrics[task.headline]
         sign = 1 if metric.best < metric.worst else -1
         if math.isnan(score):
             return False
@@ -176,7 +176,7 @@ def save_best(
     Raises:
         UserError: it could not be written; the best checkpoint before it is kept.
     """
-    notes = {"step": state.step, "held_out": state.best_score, "base": checkpoint.identity}
+    notes: dict[str, Any] = {"step": state.step, "held_out": state.best_score, "base": checkpoint.identity}
     with trained.whole() as network:
         if not group.is_first:
             return
@@ -194,5 +194,12 @@ def save_best(
             if config.lora:
                 # By itself as well: many of them fit beside one base model.
                 settings = adapter_settings(config.lora)
-                settings.base_model_name_or_path = checkpoint.name
+                settings.base_model_name_or_path = _from_anywhere(checkpoint.name)
+                notes["frames"] = asdict(policy)
                 save_adapter(temporary / FOLDER, adapter_weights(network), settings, notes)
+
+
+def _from_anywhere(model: str) -> str:
+    """What a model is called from any working folder."""
+    folder = Path(model).expanduser()
+    return str(folder.resolve()) if folder.is_dir() else model
