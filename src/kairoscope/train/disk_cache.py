@@ -19,11 +19,11 @@ from uuid import getnode
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 
 from kairoscope.core import UserError
 from kairoscope.data.clips import hash_clip
-from kairoscope.storage import canonical_json, storage_error
+from kairoscope.storage import canonical_json
 
 FORMAT = 1
 """Part of every key: entries that an older version has written are not read."""
@@ -106,17 +106,17 @@ class DiskCache:
         temporary = path.with_name(f".{key}.{getnode():x}.{os.getpid()}.part")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            save_file(kept, temporary, metadata=about)
+            # Not `save_file`: a kill leaves its own temporary file, which nobody can tell is ours.
+            temporary.write_bytes(save(kept, metadata=about))
             temporary.replace(path)
         except BaseException as error:
             with suppress(OSError):
                 temporary.unlink(missing_ok=True)
             if isinstance(error, OSError):
-                raise storage_error(error, path) from error
-            if isinstance(error, SafetensorError):
                 raise UserError(
-                    f"{path}: could not be written ({error}); what is kept already stays: free some "
-                    "space, or name another cache_folder, and run the same command again"
+                    f"{path}: could not be written ({error.strerror or error}); what is kept already "
+                    "stays: free some space, or name another cache_folder, and run the same command "
+                    "again"
                 ) from error
             raise
 
