@@ -186,6 +186,17 @@ def _load_tokenizer(source: Path, config: Any) -> Any:
     return tokenizer
 
 
+def load_tokenizer_and_config(source: Path) -> tuple[Any, Any]:
+    """Configuration and tokenizer of a checkpoint folder; its weights need not be there.
+
+    Raises:
+        UserError: as `load_checkpoint` for these files.
+    """
+    with _quiet():
+        config = _load_config(source)
+        return config, _load_tokenizer(source, config)
+
+
 def use_fast_attention(network: Any) -> None:
     """Let the vision tower take all windows at once, and the language model packed samples."""
     network.model.visual.config._attn_implementation = window_attention.NAME

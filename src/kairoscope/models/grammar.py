@@ -144,10 +144,11 @@ def satisfies(template: Template, text: str) -> bool:
     return violation(template, text) is None
 
 
-def violation(template: Template, text: str) -> str | None:
+def violation(template: Template, text: str, *, order: bool = True) -> str | None:
     """Where a text leaves its template, in words; None where it is one of the template's.
 
-    No value of a slot is the beginning of another, so there is one way to read a text; linear time.
+    Without `order`, values that come before one they may not precede pass: what `template_regex` says. No
+    value of a slot is the beginning of another, so there is one way to read a text; linear time.
     """
     at = 0
     slots: list[Slot] = []
@@ -162,7 +163,7 @@ def violation(template: Template, text: str) -> str | None:
         if pick is None:
             return f"at character {at} {_shown(text, at)} where {part.name!r} must stand"
         before = part.not_before
-        if before is not None and pick < picks[before]:
+        if order and before is not None and pick < picks[before]:
             return (
                 f"{part.name} {part.choices[pick]} comes before "
                 f"{slots[before].name} {part.choices[picks[before]]}"
