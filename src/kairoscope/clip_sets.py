@@ -1,14 +1,22 @@
-"""The folder of a set of clips that one command makes: whose it is, and what a kill left in it."""
+"""The folder of a set of clips that one command makes: whose it is, and what a kill left in it.
+
+And the processes that make the clips.
+"""
 
 import multiprocessing
 import os
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from kairoscope.core import UserError
 from kairoscope.storage import LOCK, read_json, storage_error, take_lock, write_json_atomic
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 
 def claim(
@@ -67,6 +75,36 @@ def tidy(out: Path, folders: Sequence[str]) -> None:
         for pattern in (".*.part", ".*.part.mp4", ".*.tmp"):
             for torn in (out / folder).glob(pattern):
                 torn.unlink(missing_ok=True)
+
+
+def in_processes(
+    work: Callable[[Item], Result], items: Sequence[Item], workers: int, out: Path
+) -> Iterator[tuple[Item, Result]]:
+    """Every item with `work(item)`, as each is finished: here, or in up to `workers` new processes.
+
+    `work` must be picklable, and a script needs the usual `if __name__ == "__main__":`. Raises what
+    `work` raises, and UserError, naming the folder `out`, where a process dies.
+    """
+    if workers == 1 or len(items) < 2:
+        for item in items:
+            yield item, work(item)
+        return
+    pool = ProcessPoolExecutor(
+        min(workers, len(items)),
+        multiprocessing.get_context("spawn"),
+        initializer=end_with_parent,
+    )
+    try:
+        futures = {pool.submit(work, item): item for item in items}
+        for future in as_completed(futures):
+            yield futures.pop(future), future.result()
+    except BrokenProcessPool as error:
+        raise UserError(
+            f"{out}: a worker process died, perhaps for lack of memory; run the same command "
+            "again, with fewer --workers"
+        ) from error
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def end_with_parent() -> None:

@@ -4,18 +4,14 @@ A demonstration is finished when its row is there: `.rows/<clip>.json` is writte
 after the stamped copy. What was finished is recognised by what it was made from, and not made again.
 """
 
-import multiprocessing
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any, Final
 
-from kairoscope.clip_sets import end_with_parent
-from kairoscope.core import UserError
+from kairoscope.clip_sets import in_processes
 from kairoscope.render.assets import assets_in
 from kairoscope.render.picture import (
     Quality,
@@ -96,24 +92,7 @@ def produce(shop: Shop, jobs: Sequence[Job], workers: int) -> Iterator[tuple[Job
     painter(
         shop.look.size_px, shop.look.quality
     )  # what is missing is said once, not by each worker
-    if workers == 1 or len(jobs) < 2:
-        for job in jobs:
-            yield job, make(shop, job)
-        return
-    pool = ProcessPoolExecutor(
-        min(workers, len(jobs)), multiprocessing.get_context("spawn"), initializer=end_with_parent
-    )
-    try:
-        futures = {pool.submit(make, shop, job): job for job in jobs}
-        for future in as_completed(futures):
-            yield futures.pop(future), future.result()
-    except BrokenProcessPool as error:
-        raise UserError(
-            f"{shop.out}: a worker process died, perhaps for lack of memory; run the same command "
-            "again, with fewer --workers"
-        ) from error
-    finally:
-        pool.shutdown(cancel_futures=True)
+    yield from in_processes(partial(make, shop), jobs, workers, shop.out)
 
 
 def make(shop: Shop, job: Job) -> str | None:

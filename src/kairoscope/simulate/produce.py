@@ -1,19 +1,16 @@
 """Simulated demonstrations on disk: clips, labels, many workers, resumable at any moment."""
 
 import json
-import multiprocessing
 import os
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 
-from kairoscope.clip_sets import claim, end_with_parent, tidy
+from kairoscope.clip_sets import claim, in_processes, tidy
 from kairoscope.core import UserError
 from kairoscope.simulate.families import Plan, draw_plan
 from kairoscope.simulate.planner import IDLE_S
@@ -188,21 +185,8 @@ def _produce(out: Path, settings: Settings, missing: Sequence[int], workers: int
         finally:
             canvas.close()
         return
-    pool = ProcessPoolExecutor(
-        min(workers, len(missing)),
-        multiprocessing.get_context("spawn"),
-        initializer=end_with_parent,
-    )
-    try:
-        for job in as_completed([pool.submit(_work, out, settings, i) for i in missing]):
-            yield job.result()
-    except BrokenProcessPool as error:
-        raise UserError(
-            f"{out}: a worker process died, perhaps for lack of memory; run the same command "
-            "again, with fewer workers"
-        ) from error
-    finally:
-        pool.shutdown(cancel_futures=True)
+    for _ in in_processes(partial(_work, out, settings), missing, workers, out):
+        yield
 
 
 def _make(out: Path, settings: Settings, mujoco: Any, canvas: Canvas, index: int) -> None:

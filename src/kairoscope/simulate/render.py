@@ -119,10 +119,12 @@ class Canvas:
         model.vis.global_.fovy = look.fovy_deg
 
 
-def encode_mp4(frames: Iterable[NDArray[np.uint8]], *, size_px: int, fps: float) -> bytes:
-    """RGB frames `(size_px, size_px, 3)` as an MP4: H.264, yuv420p, constant rate, no audio.
+def encode_mp4(
+    frames: Iterable[NDArray[np.uint8]], *, size_px: int | tuple[int, int], fps: float
+) -> bytes:
+    """RGB frames `(height, width, 3)` as an MP4: H.264, yuv420p, constant rate, no audio.
 
-    The same frames give the same bytes.
+    `size_px` is (width, height), or the side of a square; even. The same frames give the same bytes.
     """
     import av
 
@@ -130,7 +132,7 @@ def encode_mp4(frames: Iterable[NDArray[np.uint8]], *, size_px: int, fps: float)
     file = io.BytesIO()
     with av.open(file, "w", format="mp4") as container:
         stream = container.add_stream("libx264", rate=rate)
-        stream.width = stream.height = size_px
+        stream.width, stream.height = (size_px, size_px) if isinstance(size_px, int) else size_px
         stream.pix_fmt = "yuv420p"
         stream.options = _X264
         for index, pixels in enumerate(frames):
