@@ -5,6 +5,8 @@ simulator_side.py stir ENVIRONMENT OUT.hdf5 NUM_STATES SEED
     grasps, stacks and insertions, as a recording of one demonstration
 simulator_side.py ask FILE.hdf5 OUT.npz
     the subtask termination signals of every recorded state, by MimicGen's own interface
+simulator_side.py parse FILE.hdf5 OUT.json SIGNAL:LEAST:MOST...
+    where each subtask ends by MimicGen's own reader, for these signals and offset ranges
 simulator_side.py draw FILE.hdf5 OUT.npz SIZE CAMERA FRAME...
     robosuite's own pictures of the first demonstration
 """
@@ -135,6 +137,22 @@ def ask(path: str, out: str) -> None:
     np.savez(out, **answers)
 
 
+def parse(path: str, out: str, subtasks: list[str]) -> None:
+    """Demonstration -> exclusive ends, as generation takes them."""
+    theirs: Any = import_module("mimicgen.utils.file_utils")
+    named = [subtask.split(":") for subtask in subtasks]
+    demos = theirs.get_all_demos_from_dataset(path)
+    theirs.get_env_interface_info_from_dataset(path, demos)
+    _, indices, _, _ = theirs.parse_source_dataset(
+        path,
+        demos,
+        subtask_term_signals=[*(name for name, _, _ in named), None],
+        subtask_term_offset_ranges=[*((int(low), int(high)) for _, low, high in named), None],
+    )
+    ends = indices[:, :-1, 1].tolist()
+    Path(out).write_text(json.dumps(dict(zip(demos, ends, strict=True))))
+
+
 def draw(path: str, out: str, size: int, camera: str, frames: list[int]) -> None:
     """(N, size, size, 3) pictures of recorded states, the right way up."""
     with h5py.File(path, "r") as file:
@@ -159,5 +177,7 @@ if __name__ == "__main__":
         stir(rest[0], rest[1], int(rest[2]), int(rest[3]))
     elif verb == "ask":
         ask(rest[0], rest[1])
+    elif verb == "parse":
+        parse(rest[0], rest[1], rest[2:])
     else:
         draw(rest[0], rest[1], int(rest[2]), rest[3], [int(frame) for frame in rest[4:]])

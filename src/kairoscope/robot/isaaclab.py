@@ -30,7 +30,15 @@ from kairoscope.robot.episode import Episode, UnreadableEpisode
 from kairoscope.robot.gathering import QUATERNION, Gathering
 from kairoscope.robot.legality import TaskSpec, spec_for
 from kairoscope.robot.termination import SignalPlace, labels
-from kairoscope.robot.writing import Boundaries, Job, Maker, WriteReport, target_of, write
+from kairoscope.robot.writing import (
+    Boundaries,
+    Confidences,
+    Job,
+    Maker,
+    WriteReport,
+    target_of,
+    write,
+)
 
 INFO = "obs/datagen_info"
 PLACE = SignalPlace(
@@ -121,6 +129,7 @@ def write_signals(
     in_place: bool = False,
     overwrite: bool = False,
     labelled_by: Maker = "kairoscope",
+    confidences: Confidences | None = None,
     arm: str | None = None,
 ) -> WriteReport:
     """Write subtask ends where Isaac Lab Mimic's generation reads them.
@@ -137,6 +146,7 @@ def write_signals(
         in_place: change the source itself, whole or not at all; `out` is then None.
         overwrite: also replace labels that Kairoscope did not make.
         labelled_by: who made these ends; a human's are replaced only with overwrite.
+        confidences: of ends that Kairoscope found, written as an attribute of their signals.
         arm: what the task's `subtask_configs` calls the end effector. Giving it says that poses
             may be computed for another robot than the Franka.
 
@@ -156,6 +166,7 @@ def write_signals(
         complete=partial(missing_poses, arm=arm, order=order),
         overwrite=overwrite,
         labelled_by=labelled_by,
+        confidences=confidences or {},
     )
     return write(source.resolve(), target, boundaries, job)
 

@@ -30,6 +30,7 @@ from kairoscope.robot.mujoco_states import joints
 from kairoscope.robot.termination import SignalPlace, labels
 from kairoscope.robot.writing import (
     Boundaries,
+    Confidences,
     Job,
     Maker,
     WriteReport,
@@ -123,6 +124,7 @@ def write_signals(
     in_place: bool = False,
     overwrite: bool = False,
     labelled_by: Maker = "kairoscope",
+    confidences: Confidences | None = None,
 ) -> WriteReport:
     """Write subtask ends where MimicGen's generation reads them.
 
@@ -134,6 +136,7 @@ def write_signals(
         in_place: change the source itself, whole or not at all; `out` is then None.
         overwrite: also replace labels that Kairoscope did not make.
         labelled_by: who made these ends; a human's are replaced only with overwrite.
+        confidences: of ends that Kairoscope found, written as an attribute of their signals.
 
     Raises UserError where a file cannot be opened or written; what is wrong with one demonstration
     is in the report.
@@ -145,6 +148,7 @@ def write_signals(
         complete=_nothing_lacking,
         overwrite=overwrite,
         labelled_by=labelled_by,
+        confidences=confidences or {},
     )
     report = write(source.resolve(), target, boundaries, job)
     return WriteReport(

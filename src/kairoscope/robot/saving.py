@@ -9,7 +9,7 @@ from kairoscope.events import Events
 from kairoscope.robot import isaaclab, mimicgen
 from kairoscope.robot.episode import Dataset
 from kairoscope.robot.naming import HDF5_FORMATS, SignalPlan
-from kairoscope.robot.writing import Maker
+from kairoscope.robot.writing import Confidences, Maker
 from kairoscope.storage import canonical_json
 
 
@@ -42,6 +42,7 @@ class _How(TypedDict):
     in_place: bool
     overwrite: bool
     labelled_by: Maker
+    confidences: Confidences
 
 
 def copy_name(dataset: Dataset) -> str | None:
@@ -104,7 +105,12 @@ def save_boundaries(
             notes=done.notes,
         )
     ends = {name: _ends(one, plan) for name, one in found.items()}
-    how: _How = {"in_place": in_place, "overwrite": overwrite, "labelled_by": labelled_by}
+    how: _How = {
+        "in_place": in_place,
+        "overwrite": overwrite,
+        "labelled_by": labelled_by,
+        "confidences": {name: _confidences(one, plan) for name, one in found.items()},
+    }
     if dataset.format == "mimicgen":
         report = mimicgen.write_signals(dataset.path, out, ends, spec=plan.spec, **how)
     else:
@@ -146,4 +152,13 @@ def _ends(found: Found, plan: SignalPlan) -> dict[str, int]:
         plan.signals[event.name]: frame + 1
         for event, frame in zip(found.events, found.end_frames, strict=True)
         if event.name in plan.signals
+    }
+
+
+def _confidences(found: Found, plan: SignalPlan) -> dict[str, float]:
+    """Signal -> how sure its end is, where that is known."""
+    return {
+        plan.signals[event.name]: sure
+        for event, sure in zip(found.events, found.confidences, strict=False)
+        if event.name in plan.signals and sure is not None
     }

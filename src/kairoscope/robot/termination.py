@@ -21,6 +21,9 @@ from kairoscope.robot.legality import TaskSpec
 LabelledBy = Literal["human", "kairoscope", "unknown"]
 MADE_BY = "kairoscope_labelled_by"
 """Attribute of a signal: `human` or `kairoscope`. MimicGen and Isaac Lab read no attributes."""
+CONFIDENCE = "kairoscope_confidence"
+"""Attribute of a signal that Kairoscope made: the probability, from 0 to 1, that the end is within
+0.25 s of the truth."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +47,8 @@ class Signal:
     values_T: NDArray[np.float64]
     is_bool: bool
     made_by: LabelledBy
+    confidence: float | None = None
+    """As it is written beside a signal that Kairoscope made."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,12 +93,15 @@ def signals_of(demo: Demonstration, place: SignalPlace) -> dict[str, Signal]:
             )
         dataset = demo.find(path)
         with damage_named(f"{demo.where}/{path}"):
-            said = attribute(dataset, MADE_BY)
+            said, sure = attribute(dataset, MADE_BY), dataset.attrs.get(CONFIDENCE)
         maker: LabelledBy = (
             "human" if said == "human" else "kairoscope" if said == "kairoscope" else "unknown"
         )
         found[name] = Signal(
-            values_T=values[:, 0], is_bool=dataset.dtype == np.bool_, made_by=maker
+            values_T=values[:, 0],
+            is_bool=dataset.dtype == np.bool_,
+            made_by=maker,
+            confidence=float(sure) if isinstance(sure, float | np.floating) else None,
         )
     return found
 

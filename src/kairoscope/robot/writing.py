@@ -6,7 +6,7 @@ by name; a demonstration that cannot be written is left as it was and listed.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -18,6 +18,7 @@ from kairoscope.robot.hdf5 import DATA, Demonstration, demonstration, in_order, 
 from kairoscope.robot.legality import TaskSpec, nearest_legal, violations
 from kairoscope.robot.replacing import check_writable, replacing, sweep
 from kairoscope.robot.termination import (
+    CONFIDENCE,
     MADE_BY,
     Signal,
     SignalPlace,
@@ -29,6 +30,8 @@ from kairoscope.robot.termination import (
 
 Boundaries = Mapping[str, Mapping[str, int]]
 """Demonstration -> signal -> exclusive end in frames, as `legality` counts them."""
+Confidences = Mapping[str, Mapping[str, float]]
+"""Demonstration -> signal -> probability that its end is within 0.25 s of the truth."""
 Maker = Literal["human", "kairoscope"]
 Complete = Callable[[Demonstration], Mapping[str, NDArray[Any]]]
 """Datasets that the reader needs beside the signals and that are not there yet, by path. Raises
@@ -62,6 +65,18 @@ class Job:
     complete: Complete
     overwrite: bool
     labelled_by: Maker
+    confidences: Confidences = field(default_factory=dict)
+    """Of ends that Kairoscope found; what is not known is not written."""
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What a signal has to say."""
+
+    end: int
+    maker: Maker | None
+    """None: nobody says who made it."""
+    confidence: float | None = None
 
 
 def write(source: Path, target: Path, boundaries: Boundaries, job: Job) -> WriteReport:
@@ -109,15 +124,15 @@ def target_of(source: Path, out: Path | None, *, in_place: bool) -> Path:
 
 def _plan(
     file: Any, path: Path, boundaries: Boundaries, job: Job
-) -> tuple[dict[str, dict[str, tuple[int, Maker | None]] | None], dict[str, str], int]:
+) -> tuple[dict[str, dict[str, Written] | None], dict[str, str], int]:
     """(signals to write by demonstration, None where there is nothing to do; problems; bytes)."""
-    plan: dict[str, dict[str, tuple[int, Maker | None]] | None] = {}
+    plan: dict[str, dict[str, Written] | None] = {}
     problems: dict[str, str] = {}
     room = 0
     for demo in in_order(list(boundaries)):
         try:
             found = demonstration(file, path, demo)
-            signals = _wanted(found, boundaries[demo], job)
+            signals = _wanted(found, boundaries[demo], job.confidences.get(demo, {}), job)
             lacking = job.complete(found)
         except UnreadableEpisode as error:
             problems[demo] = str(error)
@@ -130,46 +145,47 @@ def _plan(
 
 
 def _wanted(
-    demo: Demonstration, ends: Mapping[str, int], job: Job
-) -> dict[str, tuple[int, Maker | None]]:
-    """signal -> (end, who made it) of each that has to be written.
+    demo: Demonstration, ends: Mapping[str, int], sure: Mapping[str, float], job: Job
+) -> dict[str, Written]:
+    """What each signal has to say that does not say it yet.
 
     Raises UnreadableEpisode for ends that are not legal and for labels that have to be kept.
     """
     _check_legal(ends, job.specs, demo)
     found = signals_of(demo, job.place)
-    wanted: dict[str, tuple[int, Maker | None]] = {}
+    wanted: dict[str, Written] = {}
     for spec in job.specs:
         own = {name: values for name, values in found.items() if name in spec.signals}
         labelled = label_ends(own, job.place, spec)
         previous = 0
         for name in spec.signals:
             end, label = ends[name], labelled.get(name)
+            new = Written(end, job.labelled_by, sure.get(name))
             if label is None:  # absent, or it never changes and so labels nothing
-                wanted[name] = (end, job.labelled_by)
+                wanted[name] = new
             elif label != end:
                 if found[name].made_by != "kairoscope" and not job.overwrite:
                     raise UnreadableEpisode(
                         f"{demo.where}: {name!r} ends at {label} by a label that Kairoscope did not "
                         f"make, would end at {end}: kept; pass overwrite=True to replace it"
                     )
-                wanted[name] = (end, job.labelled_by)
-            else:
-                wanted |= _agreeing(name, end, found[name], previous, job)
+                wanted[name] = new
+            elif (mended := _agreeing(new, found[name], previous, job)) is not None:
+                wanted[name] = mended
             previous = end if job.place.after_previous else 0
     return wanted
 
 
-def _agreeing(
-    name: str, end: int, signal: Signal, previous: int, job: Job
-) -> dict[str, tuple[int, Maker | None]]:
-    """What is left to do about a signal whose label is right already."""
+def _agreeing(new: Written, signal: Signal, previous: int, job: Job) -> Written | None:
+    """What is left to say by a signal that ends where it should; None where it is nothing."""
     if job.labelled_by == "human" and signal.made_by == "kairoscope":
-        return {name: (end, "human")}
-    reader_agrees = change_end(signal.values_T, previous, rises_only=False) == end
-    if reader_agrees and (job.place.may_be_bool or not signal.is_bool):
-        return {}
-    return {name: (end, None if signal.made_by == "unknown" else signal.made_by)}
+        return new
+    maker = None if signal.made_by == "unknown" else signal.made_by
+    is_ours = maker == "kairoscope" == job.labelled_by and new.confidence is not None
+    mended = Written(new.end, maker, new.confidence if is_ours else signal.confidence)
+    reader_agrees = change_end(signal.values_T, previous, rises_only=False) == new.end
+    is_readable = reader_agrees and (job.place.may_be_bool or not signal.is_bool)
+    return None if is_readable and mended.confidence == signal.confidence else mended
 
 
 def _check_legal(ends: Mapping[str, int], specs: Sequence[TaskSpec], demo: Demonstration) -> None:
@@ -228,14 +244,16 @@ def _kept(demo: Demonstration, job: Job) -> set[str]:
     }
 
 
-def _apply(demo: Demonstration, signals: Mapping[str, tuple[int, Maker | None]], job: Job) -> None:
+def _apply(demo: Demonstration, signals: Mapping[str, Written], job: Job) -> None:
     """Write what one demonstration lacks."""
     for name, values in job.complete(demo).items():
         demo.group.create_dataset(name, data=values)
     folder = demo.group.require_group(job.place.group)
-    for name, (end, maker) in signals.items():
+    for name, said in signals.items():
         if name in folder:
             del folder[name]
-        folder.create_dataset(name, data=signal_T(end, demo.num_frames, job.place.dtype))
-        if maker is not None:
-            folder[name].attrs[MADE_BY] = maker
+        folder.create_dataset(name, data=signal_T(said.end, demo.num_frames, job.place.dtype))
+        if said.maker is not None:
+            folder[name].attrs[MADE_BY] = said.maker
+        if said.confidence is not None:
+            folder[name].attrs[CONFIDENCE] = said.confidence

@@ -1,8 +1,12 @@
 """Signals are read back, by rules that know nothing of how they were written; labels are kept."""
 
+import importlib
+import os
+import sys
 import warnings
 from pathlib import Path
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -57,7 +61,8 @@ def test_mimicgen_s_own_code_reads_back_what_was_written(tmp_path: Path, source:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of robosuite and robomimic
         theirs = pytest.importorskip("mimicgen.utils.file_utils", exc_type=ImportError)
-    write_three(source, tmp_path / "out.hdf5")
+    sure = {demo: dict.fromkeys(THREE.signals, 0.5) for demo in ENDS}
+    write_three(source, tmp_path / "out.hdf5", confidences=sure)
     names = theirs.get_all_demos_from_dataset(str(tmp_path / "out.hdf5"))
     theirs.get_env_interface_info_from_dataset(str(tmp_path / "out.hdf5"), names)
     _, indices, _, _ = theirs.parse_source_dataset(
@@ -91,16 +96,32 @@ def test_isaac_lab_reads_back_what_was_written(tmp_path: Path) -> None:
     assert out.read_bytes() == again
 
 
-def test_isaac_lab_s_own_code_reads_back_what_was_written(tmp_path: Path) -> None:
+def isaac_lab_s_reader(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Its module of that name: installed, or from a checkout that ISAACLAB_SOURCE names.
+
+    Of a checkout only the reader's own files are run; the rest of the packages needs the simulator.
+    """
+    if source := os.environ.get("ISAACLAB_SOURCE"):
+        for name in ("isaaclab", "isaaclab.utils", "isaaclab_mimic", "isaaclab_mimic.datagen"):
+            module = ModuleType(name)
+            folder = Path(source, "source", name.partition(".")[0], *name.split("."))
+            module.__path__ = [str(folder)]
+            monkeypatch.setitem(sys.modules, name, module)
+        return importlib.import_module("isaaclab_mimic.datagen.datagen_info_pool")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        theirs = pytest.importorskip(
-            "isaaclab_mimic.datagen.datagen_info_pool", exc_type=ImportError
-        )
+        return pytest.importorskip("isaaclab_mimic.datagen.datagen_info_pool", exc_type=ImportError)
+
+
+def test_isaac_lab_s_own_code_reads_back_what_was_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    theirs = isaac_lab_s_reader(monkeypatch)
     spec = SPECS["stack_cube"]
     ends = {"demo_0": [31, 81, 121], "demo_1": [2, 100, 199]}
     source, out = write_isaaclab(tmp_path / "raw.hdf5"), tmp_path / "out.hdf5"
-    isaaclab.write_signals(source, out, boundaries(spec, ends), spec=spec)
+    sure = {demo: dict.fromkeys(spec.signals, 0.5) for demo in ends}
+    isaaclab.write_signals(source, out, boundaries(spec, ends), spec=spec, confidences=sure)
     subtasks = [
         SimpleNamespace(
             subtask_term_signal=signal,
