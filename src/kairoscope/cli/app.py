@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, TypeVar
 import typer
 from rich.console import Console, RenderableType
 from rich.text import Text
+from typer.core import TyperCommand
 
 from kairoscope import __version__
 
@@ -29,11 +30,14 @@ err = Console(stderr=True, highlight=False)
 out = Console(highlight=False)
 
 
-def command(panel: Panel, name: str | None = None) -> Callable[[Verb], Verb]:
+def command(
+    panel: Panel, name: str | None = None, cls: type[TyperCommand] = TyperCommand
+) -> Callable[[Verb], Verb]:
     """Register a function as a command, with its docstring as its help."""
 
     def register(verb: Verb) -> Verb:
-        app.command(name, help=_flowing(getdoc(verb) or ""), rich_help_panel=panel)(verb)
+        text = _flowing(getdoc(verb) or "")
+        app.command(name, cls=cls, help=text, rich_help_panel=panel)(verb)
         return verb
 
     return register

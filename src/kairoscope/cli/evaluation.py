@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from kairoscope.cli.app import command, counted, note, say, show
+from kairoscope.cli.many import command_with, is_number, one_of
 from kairoscope.cli.options import (
     DECODING,
     BatchOption,
@@ -14,33 +15,55 @@ from kairoscope.cli.options import (
     DataOption,
     DeviceOption,
     FramesOption,
-    ModelOption,
     OutOption,
     PromptOption,
     RecipeArgument,
-    check_model,
     read_config,
 )
-from kairoscope.cli.progress import bars
+from kairoscope.cli.progress import Report, bars
 from kairoscope.cli.server_options import with_server_options
+from kairoscope.cli.sweeping import (
+    Asked,
+    ManyModels,
+    ValidationOption,
+    VaryOption,
+    axes_of,
+    is_no_recipe,
+    sweep,
+)
+from kairoscope.core import UserError
 from kairoscope.models.server.options import ServerOptions
 
 MAX_LISTED = 10
+MANY = {
+    "--model": is_no_recipe,
+    "--fps": is_number,
+    "--trials": is_number,
+    "--temperature": is_number,
+    "--decoding": one_of(("posterior", "constrained", "free")),
+}
+"""Options of `evaluate` that take several values."""
 
 
-@command("Evaluate and train")
+@command("Evaluate and train", cls=command_with(MANY, whole=("--model",)))
 @with_server_options
 def evaluate(
     recipe: RecipeArgument,
     data: DataOption,
     folder: OutOption,
-    model: ModelOption = "builtin",
-    decoding: Annotated[str | None, DECODING] = None,
+    model: ManyModels = None,
+    decoding: Annotated[list[str] | None, DECODING] = None,
+    fps: Annotated[
+        list[float] | None,
+        typer.Option(
+            metavar="FPS", help="Frames a second that the model sees (as --frames fps=…)."
+        ),
+    ] = None,
     trials: Annotated[
-        int | None, typer.Option(metavar="N", help="Answers for each clip (default: 1).")
+        list[int] | None, typer.Option(metavar="N", help="Answers for each clip (default: 1).")
     ] = None,
     temperature: Annotated[
-        float | None,
+        list[float] | None,
         typer.Option(metavar="T", help="0 takes the likeliest token (default: 0)."),
     ] = None,
     seed: Annotated[
@@ -56,6 +79,8 @@ def evaluate(
     prompt: PromptOption = None,
     config: ConfigOption = None,
     frames: FramesOption = None,
+    vary: VaryOption = None,
+    validation: ValidationOption = None,
     device: DeviceOption = None,
     batch_size: BatchOption = None,
     *,
@@ -64,39 +89,65 @@ def evaluate(
     """Ask a model about labelled clips and score its answers, failures included.
 
     Writes metrics.json, every answer (records.jsonl), problems.json and report.html.
+
+    With several values of --model, --fps, --trials, --temperature, --decoding (as in --fps 4 8 12) or of
+    any other setting (--vary), every combination is evaluated: a sweep. One table then says which does
+    best on one part of the clips, and how well it does on the rest.
     """
-    check_model(model, server)
+    axes = axes_of(
+        {
+            "model": model or ["builtin"],
+            "fps": fps,
+            "decoding": decoding,
+            "trials": trials,
+            "temperature": temperature,
+        },
+        vary or [],
+        frames or [],
+    )
+    asked = Asked(data, folder, prompt, device, batch_size, server)
+    asked.check_models(axes["model"])
     from kairoscope.recipes import get_recipe
-    from kairoscope.recipes.stages import evaluate_stage, load_data, load_engine
-    from kairoscope.report.console import metrics_table
+    from kairoscope.recipes.sweep_cells import cells_of
     from kairoscope.settings import assignments, changed
 
     chosen = get_recipe(recipe)
     tables = read_config(config)
-    options: dict[str, Any] = {"decoding": decoding, "wrong_video_control": control}
-    drawn: dict[str, Any] = {"trials": trials, "temperature": temperature, "seed": seed}
     settings = changed(chosen.evaluation, tables["evaluation"], f"{config} [evaluation]")
-    settings = changed(settings, _given(options), "command line")
-    settings = changed(settings, {"sampling": _given(drawn)}, "command line")
-    samples, problems = load_data(data)
+    settings = changed(settings, _given({"wrong_video_control": control}), "command line")
+    settings = changed(settings, {"sampling": _given({"seed": seed})}, "command line")
+    own_frames = {**tables["frames"], **assignments(frames or [], "--frames")}
+    cells = cells_of(axes, config=settings, frames=own_frames)
+    if len(cells) > 1:
+        sweep(chosen, cells, asked, validation)
+        return
+    if validation is not None:
+        raise UserError("--validation is for sweeps: no option has several values")
     with bars() as progress:
-        engine = load_engine(
-            model, device=device, batch_size=batch_size, server=server, on_progress=progress
-        )
-        metrics = evaluate_stage(
-            chosen,
-            engine,
-            samples,
-            out=folder,
-            config=settings,
-            frames={**tables["frames"], **assignments(frames or [], "--frames")},
-            on_progress=progress,
-            problems=problems,
-            prompt=prompt,
-        )
-    show(metrics_table(metrics, title=f"{chosen.name}: {model} on {data}"))
+        metrics = _evaluate(chosen, cells[0], asked, progress)
+    from kairoscope.report.console import metrics_table
+
+    show(metrics_table(metrics, title=f"{chosen.name}: {cells[0].model} on {data}"))
     print_problems(folder)
     say(f"report: {folder / 'report.html'}")
+
+
+def _evaluate(recipe: Any, cell: Any, asked: Asked, progress: Report) -> dict[str, Any]:
+    """The evaluation of one setting."""
+    from kairoscope.recipes.stages import evaluate_stage, load_data
+
+    samples, problems = load_data(asked.data)
+    return evaluate_stage(
+        recipe,
+        asked.engine(cell.model, progress),
+        samples,
+        out=asked.out,
+        config=cell.config,
+        frames=cell.frames,
+        on_progress=progress,
+        problems=problems,
+        prompt=asked.prompt,
+    )
 
 
 def _given(options: dict[str, Any]) -> dict[str, Any]:

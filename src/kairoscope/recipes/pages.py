@@ -9,6 +9,7 @@ from kairoscope.report.document import Heading, write_document
 from kairoscope.report.evaluation_page import write_evaluation_page
 from kairoscope.report.recipe_document import write_recipe_document
 from kairoscope.report.recipe_training import log_blocks
+from kairoscope.report.sweep_page import write_sweep_page
 from kairoscope.report.training import read_training
 from kairoscope.runs import Run
 
@@ -24,6 +25,8 @@ def write_page(folder: Path) -> Path:
     if run.kind == "evaluation":
         recipe = RECIPES.get(str(run.config.get("task")))
         return write_evaluation_page(folder, targets=recipe.targets if recipe else None)
+    if run.kind == "sweep":
+        return write_sweep_page(folder)
     if run.kind == "annotation":
         name = str(run.config["task"]["name"])
         about = [("model", str(run.config["model"])), ("task", name)]

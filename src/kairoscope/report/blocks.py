@@ -18,7 +18,15 @@ class Number:
     """Write the plus of a positive difference."""
 
 
-Cell = str | Number
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A file of the run, by its relative URL."""
+
+    text: str
+    url: str
+
+
+Cell = str | Number | Link
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,14 +104,6 @@ class Findings:
     """Computed statements with their evidence."""
 
     findings: Sequence[Finding]
-
-
-@dataclass(frozen=True, slots=True)
-class Link:
-    """A file of the run, by its relative URL."""
-
-    text: str
-    url: str
 
 
 Block = Heading | Paragraph | Bullets | Table | Plot | Code | Cards | Contents | Findings | Link

@@ -12,7 +12,9 @@ from kairoscope.storage import write_text_atomic
 __all__ = ["Block", "Heading", "write_document"]
 
 
-def write_document(blocks: Sequence[Block], folder: Path, name: str) -> tuple[Path, Path]:
+def write_document(
+    blocks: Sequence[Block], folder: Path, name: str, *, kicker: str = "Recipe"
+) -> tuple[Path, Path]:
     """Write `<name>.md`, its plots below `plots/`, and `<name>.html`; returns the two paths."""
     plots = folder / "plots"
     plots.mkdir(parents=True, exist_ok=True)
@@ -21,5 +23,5 @@ def write_document(blocks: Sequence[Block], folder: Path, name: str) -> tuple[Pa
             write_text_atomic(plots / f"{block.name}.svg", standalone(block.svg))
     markdown, html = folder / f"{name}.md", folder / f"{name}.html"
     write_text_atomic(markdown, to_markdown(blocks))
-    write_text_atomic(html, to_html(blocks))
+    write_text_atomic(html, to_html(blocks, kicker=kicker))
     return markdown, html

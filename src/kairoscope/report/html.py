@@ -25,8 +25,8 @@ from kairoscope.report.page import interval, prose, render_page, svg, value
 from kairoscope.report.svg import printable
 
 
-def to_html(blocks: Sequence[Block]) -> str:
-    """The document as one page, called by its first heading of level 1."""
+def to_html(blocks: Sequence[Block], *, kicker: str = "Recipe") -> str:
+    """The document as one page, called by its first heading of level 1; `kicker` stands above it."""
     title = next((b.text for b in blocks if isinstance(b, Heading) and b.level == 1), "Recipe")
     parts: list[Markup] = []
     plots: list[Plot] = []
@@ -38,7 +38,9 @@ def to_html(blocks: Sequence[Block]) -> str:
         plots = []
         parts.append(_html_contents(blocks) if isinstance(block, Contents) else _html(block))
     parts += _html_plots(plots)
-    return render_page("document.html.jinja", title=title, body=Markup("\n").join(parts))
+    return render_page(
+        "document.html.jinja", title=title, kicker=kicker, body=Markup("\n").join(parts)
+    )
 
 
 def _html_plots(plots: Sequence[Plot]) -> list[Markup]:
@@ -134,6 +136,8 @@ def _class(place: int, table: Table) -> Markup:
 def _html_cell(cell: Cell, place: int, table: Table) -> Markup:
     if isinstance(cell, str):
         words: Markup = escape(printable(cell))
+    elif isinstance(cell, Link):
+        words = Markup('<a href="{}">{}</a>').format(cell.url, printable(cell.text))
     else:
         sign = "+" if cell.signed and cell.value is not None and cell.value > 0 else ""
         words = escape(sign) + value(cell.value, cell.unit)

@@ -72,6 +72,8 @@ def _markdown_table(table: Table) -> str:
 def _markdown_cell(cell: Cell) -> str:
     if isinstance(cell, str):
         return plain_markdown(cell)
+    if isinstance(cell, Link):
+        return f"[{plain_markdown(cell.text)}]({cell.url})"
     words = _number_words(cell)
     return f"{words} ({interval(cell.interval, cell.unit)})" if cell.interval else words
 
