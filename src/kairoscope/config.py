@@ -114,15 +114,20 @@ class GRPOConfig:
 
     epochs: float = 1.0
     epoch_steps: Literal["exact", "up", "down"] = "exact"
+    balance: Literal["none", "up", "down"] = "none"
     max_steps: int | None = None
     rollouts_per_step: int = 128
     """Answers an optimiser step learns from, over all devices; `group_size` of them to a prompt."""
     group_size: int = 8
     prompts_at_once: int = 4
     """Prompts that are answered in one call."""
-    micro_batch_size: int = 2
+    micro_batch_size: int = 8
+    """Answers to one prompt that share a forward pass, in which the prompt is computed once."""
     inner_updates: int = 1
     """Optimiser steps on the same rollouts."""
+    decoding: Literal["free", "constrained"] = "free"
+    """How answers are drawn. `constrained`: along the task's template, token by token among those that
+    may come; probabilities, in drawing and in the loss, are those among these tokens."""
     variant: Literal["grpo"] = "grpo"
     loss: Literal["token-mean", "seq-mean-token-sum", "seq-mean-token-mean"] = "token-mean"
     epsilon_low: float = 0.2
@@ -165,9 +170,12 @@ class GRPOConfig:
     gradient_checkpointing: bool = False
     compile: bool = False
     feed_workers: int = 0
+    clips_gib: float | None = None
     eval_every: int = 50
     save_every: int = 50
     keep_checkpoints: int = 2
+    patience: int | None = None
+    min_improvement: float = 0.0
     seed: int = 0
 
     @property
@@ -199,6 +207,8 @@ class Recipe:
     base_model: str
     evaluation: EvalConfig
     sft: SFTConfig
+    grpo: GRPOConfig = GRPOConfig()
+    """Its `rewards` are those of every training that names none."""
     success: str
     """The goal in words, for the report."""
     targets: dict[str, float]
