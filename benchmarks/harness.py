@@ -8,6 +8,7 @@ all of them, and ways are compared round by round.
 import gc
 import importlib
 import json
+import os
 import resource
 import statistics
 import subprocess
@@ -23,6 +24,8 @@ REPOSITORY = Path(__file__).parents[1]
 EXTRA_SITE = REPOSITORY / "build" / "benchmarks" / "site"
 """Packages for comparison that must not enter the environment (`pip install --target` puts them)."""
 MIB = 2**20
+# What is measured is asked, and not read from an earlier run's store.
+os.environ["KAIROSCOPE_STORE"] = "off"
 Facts = Mapping[str, Any]
 Job = Callable[[], Facts]
 """Does the work once and says what came of it."""

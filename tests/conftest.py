@@ -1,5 +1,6 @@
 """Fixtures shared by all tests."""
 
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -8,6 +9,8 @@ from command_line import Program, write_world
 from resumable import COMMANDS, results_of, world_in
 
 REPOSITORY = Path(__file__).parents[1]
+# No test is answered from an earlier one's run, nor writes into the user's own store.
+os.environ["KAIROSCOPE_STORE"] = "off"
 
 
 @pytest.fixture(scope="session")

@@ -141,7 +141,7 @@ def _record(
         scores=job.task.score(value, sample),
         duration_s=sample.duration_s or 0.0,
         failed=completion is None,
-        extra=_extra(question, times_s) | _expected(job.task, completion),
+        extra=_extra(question, times_s) | _expected(job.task, completion) | _origin(completion),
     )
     if completion is None:
         return record
@@ -174,6 +174,11 @@ def _expected(task: AnyTask, completion: Completion | None) -> dict[str, float]:
     """The mean of the answer's distribution, for tasks whose answers are numbers."""
     expected = task.expected(completion.posteriors) if completion else None
     return {} if expected is None else {"expected": round(expected, 6)}
+
+
+def _origin(completion: Completion | None) -> dict[str, bool]:
+    """Whether the answer was there before the run: its seconds are those that it took then."""
+    return {"stored": True} if completion is not None and completion.stored else {}
 
 
 def _step_s(times_s: Sequence[float]) -> float:

@@ -7,13 +7,22 @@
 A clip that cannot be read is a row with its reason; it never ends the run.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from kairoscope.annotate.sealed import mend, sealed
+from kairoscope.annotate.shards import (
+    HASH,
+    Shard,
+    answered_elsewhere,
+    put_in_order,
+    take_in,
+)
 from kairoscope.annotate.tables import Tally, write_boundaries
 from kairoscope.core import (
     Completion,
@@ -28,6 +37,7 @@ from kairoscope.core import (
     Unparsed,
     UnreadableClip,
 )
+from kairoscope.data.clips import hash_clip
 from kairoscope.events import Event, Query, aligned, nearest, starts_s
 from kairoscope.posteriors import confidence, quantile_s
 from kairoscope.runs import Run
@@ -53,7 +63,7 @@ def annotate(
     """Find the events of `query` in every clip; clips already in the run are not asked again.
 
     Those whose files have been changed since are, as after a clip that could not be read was
-    mended.
+    mended. Answers of shards below the run's folder are taken in.
 
     Starts never go back from one event to the next, and no event ends before it starts.
 
@@ -69,31 +79,96 @@ def annotate(
         run: where rows go.
         on_progress: called with (clips done, clips in all).
     """
-    present = dict(clips)
-    num_damaged = mend(run, "clips")
-    run.forget("clips", lambda row: _is_another(row, present))
+    asking = _Asking(model, task, query, policy, decoding, on_progress)
+    num_damaged = _settle(run, dict(clips))
+    take_in(run, clips)
     done = {key[0] for key in run.done_keys("clips", ("clip",))}
-    paths = {name: path for name, path in clips if name not in done}
-    finished = len(clips) - len(paths)
-    requests = (
-        Request(
-            id=name,
-            video=path,
-            prompt=task.prompt(query),
-            policy=policy,
-            template=partial(task.template, query),
-        )
-        for name, path in paths.items()
-    )
-    for name, answer in model.answer(requests, Sampling(), decoding):
-        medians = decoding == "posterior"
-        row = clip_row(task, query, name, paths[name], answer, medians=medians)
-        run.append("clips", sealed({**row, "video": run.path_to(paths[name])}))
-        finished += 1
-        if on_progress is not None:
-            on_progress(finished, len(clips))
-    tally = write_boundaries(run, [name for name, _ in clips])
+    asking.ask(run, dict(clips), done)
+    names = [name for name, _ in clips]
+    put_in_order(run, names)
+    tally = write_boundaries(run, names)
     return replace(tally, num_damaged=num_damaged)
+
+
+def annotate_share(
+    model: Model,
+    task: Task[Query, tuple[Event, ...]],
+    clips: Sequence[tuple[str, Path]],
+    query: Query,
+    *,
+    shard: Shard,
+    policy: FramePolicy,
+    decoding: Decoding,
+    run: Run,
+    out: Path,
+    on_progress: Callable[[int, int], None] | None = None,
+) -> bool:
+    """Answer one share of the clips in a run of its own; returns whether all shares are answered now.
+
+    What another process has answered already, in the folder of all or in another shard, is left out.
+
+    Args:
+        model: as for `annotate`, as are `task`, `query`, `policy`, `decoding` and `on_progress`.
+        clips: all of them.
+        shard: which share.
+        run: the shard's.
+        out: folder of all.
+    """
+    asking = _Asking(model, task, query, policy, decoding, on_progress, keeps_hash=True)
+    paths = dict(clips)
+    share = {name: paths[name] for name in shard.takes([name for name, _ in clips])}
+    _settle(run, share)
+    done = {key[0] for key in run.done_keys("clips", ("clip",))}
+    asking.ask(run, share, done | answered_elsewhere(out, share, run.path))
+    return answered_elsewhere(out, paths, None) == paths.keys()
+
+
+@dataclass(frozen=True, slots=True)
+class _Asking:
+    """How clips are asked about."""
+
+    model: Model
+    task: Task[Query, tuple[Event, ...]]
+    query: Query
+    policy: FramePolicy
+    decoding: Decoding
+    on_progress: Callable[[int, int], None] | None
+    keeps_hash: bool = False
+    """Rows say what the clip's bytes are, for those who see it under another path."""
+
+    def ask(self, run: Run, clips: Mapping[str, Path], done: AbstractSet[str]) -> None:
+        """Ask about every clip that is not `done`, and keep each answer as it comes."""
+        paths = {name: path for name, path in clips.items() if name not in done}
+        finished = len(clips) - len(paths)
+        medians = self.decoding == "posterior"
+        for name, answer in self.model.answer(self._requests(paths), Sampling(), self.decoding):
+            path = paths[name]
+            row = clip_row(self.task, self.query, name, path, answer, medians=medians)
+            row["video"] = run.path_to(path)
+            if self.keeps_hash:
+                with suppress(UnreadableClip):
+                    row[HASH] = hash_clip(path)
+            run.append("clips", sealed(row))
+            finished += 1
+            if self.on_progress is not None:
+                self.on_progress(finished, len(clips))
+
+    def _requests(self, paths: Mapping[str, Path]) -> Iterator[Request]:
+        for name, path in paths.items():
+            yield Request(
+                id=name,
+                video=path,
+                prompt=self.task.prompt(self.query),
+                policy=self.policy,
+                template=partial(self.task.template, self.query),
+            )
+
+
+def _settle(run: Run, clips: Mapping[str, Path]) -> int:
+    """Take out rows that are damaged or about another file by now; returns how many were damaged."""
+    num_damaged = mend(run, "clips")
+    run.forget("clips", lambda row: _is_another(row, clips))
+    return num_damaged
 
 
 def _is_another(row: dict[str, Any], clips: Mapping[str, Path]) -> bool:
@@ -118,6 +193,8 @@ def clip_row(
         return row | {"problem": answer.reason}
     completion = answer[0]
     row |= {"text": completion.text, "seconds": completion.seconds}
+    if completion.stored:
+        row["stored"] = True
     try:
         times_s = frame_times(path)
     except UnreadableClip as error:

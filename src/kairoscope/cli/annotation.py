@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from kairoscope.cli.app import command, counted, note, say
+from kairoscope.cli.cache import with_store_options
 from kairoscope.cli.dataset import Question, annotate_dataset, note_damaged
 from kairoscope.cli.options import (
     DECODING,
@@ -28,6 +29,7 @@ MAX_LISTED = 20
 
 @command("From videos to boundaries")
 @with_server_options
+@with_store_options
 def annotate(
     source: Annotated[
         Path,
@@ -120,6 +122,7 @@ def annotate(
     ] = None,
     *,
     server: ServerOptions,
+    store: Any,
 ) -> None:
     """Find when every event of a task starts and ends in videos or in a robot dataset.
 
@@ -145,6 +148,7 @@ def annotate(
             camera=camera or render,
             labels=labels,
             server=server,
+            store=store,
         )
         annotate_dataset(dataset, question, folder, examples=examples or 0, **saving)
         return
@@ -171,7 +175,13 @@ def annotate(
     clips = named_clips(source, list_videos(source))
     with bars() as progress:
         engine = load_engine(
-            model, device=device, batch_size=batch_size, server=server, on_progress=progress
+            model,
+            device=device,
+            batch_size=batch_size,
+            server=server,
+            store=store,
+            task=recipe.name,
+            on_progress=progress,
         )
         tally = annotate_stage(
             recipe,

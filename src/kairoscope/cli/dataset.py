@@ -39,6 +39,8 @@ class Question:
     labels: Path | None = None
     """Labels by hand besides those in the dataset."""
     server: ServerOptions = ServerOptions()
+    store: Any = None
+    """Looked into before the model is asked."""
 
 
 def annotate_dataset(
@@ -65,6 +67,8 @@ def annotate_dataset(
                 device=asked.device,
                 batch_size=asked.batch_size,
                 server=asked.server,
+                store=asked.store,
+                task=recipe.name,
                 on_progress=progress,
             )
         tally = annotate_dataset_stage(

@@ -1,11 +1,12 @@
 """`kairoscope run`: all stages of a recipe."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from kairoscope.cli.app import advise, command, say, show
+from kairoscope.cli.cache import with_store_options
 from kairoscope.cli.options import (
     ConfigOption,
     DeviceOption,
@@ -24,6 +25,7 @@ EXAMPLE = Path("examples/press")
 
 
 @command("From videos to boundaries")
+@with_store_options
 def run(
     recipe: RecipeArgument,
     data: Annotated[
@@ -60,6 +62,8 @@ def run(
     prompt: PromptOption = None,
     frames: FramesOption = None,
     device: DeviceOption = None,
+    *,
+    store: Any,
 ) -> None:
     """Take a recipe all the way: zero-shot, analysis, curation, SFT, re-evaluation, document.
 
@@ -94,6 +98,7 @@ def run(
             on_progress=progress,
             prompt=prompt,
             on_advice=advise,
+            store=store,
         )
         if not dry_run:
             page = run_recipe(pipeline, wanted)

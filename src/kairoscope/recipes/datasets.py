@@ -11,6 +11,7 @@ from kairoscope.config import Recipe
 from kairoscope.core import Decoding, UserError
 from kairoscope.data.corrections import adopt_corrections
 from kairoscope.data.taskfiles import TaskFile
+from kairoscope.recipes.keeping import keep_count
 from kairoscope.recipes.pages import write_page
 from kairoscope.robot.episode import Dataset
 from kairoscope.robot.naming import signal_plan
@@ -83,6 +84,7 @@ def annotate_dataset_stage(
             num_examples=num_examples,
             on_progress=on_progress,
         )
+        keep_count(run, "answers")
         make_clips(
             dataset,
             run,

@@ -18,9 +18,10 @@ from pathlib import Path
 from typing import Any
 
 from kairoscope.config import EvalConfig, Recipe, SFTConfig
-from kairoscope.core import Sample, UserError
+from kairoscope.core import Load, Sample, UserError
 from kairoscope.curate import check_apart, clip_hashes
 from kairoscope.data.rows import Problem
+from kairoscope.data.sources import load_samples
 from kairoscope.data.split import split_by_group
 from kairoscope.evaluate import evaluation_settings
 from kairoscope.models.names import located
@@ -30,6 +31,7 @@ from kairoscope.report.analysis import write_analysis
 from kairoscope.report.recipe_document import write_recipe_document
 from kairoscope.runs import Run
 from kairoscope.storage import plain
+from kairoscope.store import AnswerStore
 from kairoscope.train.schedule import num_steps, warmup_advice
 
 AnySample = Sample[Any, Any]
@@ -66,6 +68,8 @@ class Pipeline:
     prompt: Path | None = None
     on_advice: Callable[[str], None] | None = None
     """Told what is allowed and yet hardly meant."""
+    store: AnswerStore | None = None
+    """Looked into before a model is asked."""
 
     def config(self) -> dict[str, Any]:
         """What makes two runs of the recipe the same one."""
@@ -98,19 +102,19 @@ class Splits:
     """Where the split comes from, in words."""
 
 
-def load_splits(data: Path) -> Splits:
+def load_splits(data: Path, load: Load = load_samples) -> Splits:
     """`train` and `test` in a data folder; without them, a split by group (30 % test).
 
     Raises:
         UserError: no data, a group or a clip that is in both, or too few groups to split.
     """
     if (data / "train").exists() and (data / "test").exists():
-        train, train_problems = load_data(data / "train")
-        test, test_problems = load_data(data / "test")
+        train, train_problems = load_data(data / "train", load)
+        test, test_problems = load_data(data / "test", load)
         check_apart(train, test, f"{data}: train and test")
         how = "train and test are folders of their own"
     else:
-        samples, problems = load_data(data)
+        samples, problems = load_data(data, load)
         same = clip_hashes(samples)
         train, test = split_by_group(samples, holdout=TEST_SHARE, seed=0, same=same)
         train_problems, test_problems = problems, []
@@ -141,7 +145,7 @@ def plan(pipeline: Pipeline, stages: Sequence[str]) -> list[tuple[str, str]]:
     """What `run_recipe` would do, in words: (stage or thing, what about it). Writes nothing."""
     check_stages(stages)
     located(pipeline.model, small=True)
-    splits = load_splits(pipeline.data)
+    splits = load_splits(pipeline.data, pipeline.recipe.task.load)
     steps = num_steps(pipeline.sft, max(1, round(len(splits.train) * (1 - HELD_OUT_SHARE))))
     problems = len(splits.train_problems) + len(splits.test_problems)
     rows = [
@@ -165,7 +169,7 @@ def plan(pipeline: Pipeline, stages: Sequence[str]) -> list[tuple[str, str]]:
 def run_recipe(pipeline: Pipeline, stages: Sequence[str] = STAGES) -> Path:
     """Run stages in order; returns the path of the HTML document (or of the run without one)."""
     check_stages(stages)
-    splits = load_splits(pipeline.data)
+    splits = load_splits(pipeline.data, pipeline.recipe.task.load)
     steps: dict[str, Callable[[Run], None]] = {
         "benchmark": lambda run: run.write_json("benchmark.json", describe(splits)),
         "zero-shot": lambda _: _evaluate(pipeline, splits, "zero_shot"),
@@ -222,7 +226,14 @@ def _evaluate(pipeline: Pipeline, splits: Splits, name: str) -> None:
 
     evaluate_stage(
         pipeline.recipe,
-        load_engine(spec, device=pipeline.device, name=called, on_progress=progress),
+        load_engine(
+            spec,
+            device=pipeline.device,
+            name=called,
+            store=pipeline.store,
+            task=pipeline.recipe.name,
+            on_progress=progress,
+        ),
         splits.test,
         out=pipeline.out / name,
         config=pipeline.evaluation,

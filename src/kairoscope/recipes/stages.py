@@ -8,18 +8,20 @@ from typing import Any
 
 from kairoscope.annotate import Tally, annotate
 from kairoscope.config import EvalConfig, Recipe
-from kairoscope.core import Decoding, FramePolicy, Sample, Task, UserError
+from kairoscope.core import Decoding, FramePolicy, Load, Sample, Task, UserError
 from kairoscope.data.rows import Problem
 from kairoscope.data.sources import load_samples
 from kairoscope.data.taskfiles import TaskFile
 from kairoscope.evaluate import evaluate, evaluation_config
 from kairoscope.models.engines import Engine, EngineOptions, open_engine
 from kairoscope.models.server.options import ServerOptions
+from kairoscope.recipes.keeping import keep_count, with_store
 from kairoscope.recipes.pages import write_page
 from kairoscope.recipes.prompt_files import prompt_from_yaml
 from kairoscope.runs import Run
 from kairoscope.settings import changed
 from kairoscope.storage import plain
+from kairoscope.store import AnswerStore
 
 Progress = Callable[[str, int, int], None]
 """(what, done, of how many); of 0: it is not known how many."""
@@ -69,6 +71,7 @@ def evaluate_stage(
             on_progress=lambda what, done, total: on_progress(names[what], done, total),
             data_problems=problems,
         )
+        keep_count(run, "records", "control", "unscored")
         _check_readable(run, metrics["n_clips"])
     write_page(out)
     return metrics
@@ -121,6 +124,7 @@ def annotate_stage(
             run=run,
             on_progress=lambda done, total: on_progress("annotating", done, total),
         )
+        keep_count(run, "clips")
     write_page(out)
     return tally
 
@@ -132,9 +136,14 @@ def load_engine(
     batch_size: int | None = None,
     name: str | None = None,
     server: ServerOptions = ServerOptions(),
+    store: AnswerStore | None = None,
+    task: str = "",
     on_progress: Progress,
 ) -> Engine:
-    """The model that answers; its weights are loaded when the first answer is due."""
+    """The model that answers; its weights are loaded when the first answer is due.
+
+    With a store, that is looked into first; `task` is what its rows are listed under.
+    """
     called = name or spec
     options = EngineOptions(
         device=device,
@@ -143,10 +152,13 @@ def load_engine(
         on_loading=lambda done: on_progress(f"loading {called}", done, done),
         server=server,
     )
-    return open_engine(spec, options)
+    return with_store(open_engine(spec, options), spec, options, store, task)
 
 
-def load_data(path: Path) -> tuple[list[AnySample], list[Problem]]:
-    """Samples of a folder, label file or dataset, and what is wrong with the rest of its rows."""
+def load_data(path: Path, load: Load = load_samples) -> tuple[list[AnySample], list[Problem]]:
+    """Samples of a folder, label file or dataset, and what is wrong with the rest of its rows.
+
+    `load` is the task's own; by default, labels are times of events.
+    """
     problems: list[Problem] = []
-    return list(load_samples(path, problems)), problems
+    return list(load(path, problems)), problems

@@ -43,6 +43,16 @@ class Asker:
 
 
 @dataclass(slots=True)
+class Count:
+    """Answers, one a trial."""
+
+    stored: int = 0
+    asked: int = 0
+    unkept: int = 0
+    """Asked, and not kept: the clip was changed meanwhile, or the store is out of use."""
+
+
+@dataclass(slots=True)
 class AnswerStore:
     """A store; `AnswerStore.open` makes or opens one. Threads may share it, forks may not."""
 
@@ -54,6 +64,8 @@ class AnswerStore:
     """What the user should hear: a file moved aside, or left alone."""
     num_damaged: int = 0
     """Rows that were not as they were written."""
+    counts: list[Count] = field(default_factory=list)
+    """Of every model that was put behind it since it was opened."""
     _connection: sqlite3.Connection | None = None
     _lock: threading.RLock = field(default_factory=threading.RLock)
     _written: int = 0

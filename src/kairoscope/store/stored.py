@@ -20,7 +20,7 @@ from kairoscope.core import (
 )
 from kairoscope.data.clips import hash_clip
 from kairoscope.storage import file_state
-from kairoscope.store.database import AnswerStore, Asker
+from kairoscope.store.database import AnswerStore, Asker, Count
 from kairoscope.store.keys import question_key, template_digest
 
 Trials = tuple[int, int]
@@ -37,16 +37,6 @@ class Traits:
     """What it draws depends on the request's id."""
     is_paid: bool = False
     """Its answers cost money, so none is thrown away for want of room."""
-
-
-@dataclass(slots=True)
-class Count:
-    """Answers, one a trial."""
-
-    stored: int = 0
-    asked: int = 0
-    unkept: int = 0
-    """Asked, and not kept: the clip was changed meanwhile, or the store is out of use."""
 
 
 @dataclass(slots=True, eq=False)
@@ -85,6 +75,13 @@ class Stored:
         self.task = task
         self.traits = traits or Traits()
         self.count = Count()
+        store.counts.append(self.count)
+
+    def __getattr__(self, name: str) -> Any:
+        """What else the model can say of itself, such as what was used."""
+        if name == "model":  # not there yet
+            raise AttributeError(name)
+        return getattr(self.model, name)
 
     @property
     def name(self) -> str:
