@@ -12,6 +12,8 @@ from kairoscope.core import UserError
 from kairoscope.storage import LOCK, read_json, write_json_atomic
 
 FORMAT = 1
+SHARDS = "shards"
+"""In the folder of a run that several processes share out: a run folder of each."""
 
 
 def check_folder(path: Path) -> None:
@@ -38,8 +40,8 @@ def check_folder(path: Path) -> None:
 
 
 def _ours(name: str) -> bool:
-    """What a run that was killed at its birth leaves behind."""
-    return name == LOCK or (name.startswith(".") and name.endswith(".tmp"))
+    """What a run that was killed at its birth leaves behind, and shards that were copied together."""
+    return name in (LOCK, SHARDS) or (name.startswith(".") and name.endswith(".tmp"))
 
 
 def clear_folder(path: Path) -> None:

@@ -20,6 +20,10 @@ _NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _NO_ACCESS = {errno.EACCES, errno.EPERM, errno.EROFS}
 
 
+class Locked(UserError):
+    """Another process is writing there."""
+
+
 def plain(value: Any) -> Any:
     """Dataclasses, paths, tuples, sets and numpy scalars as what JSON knows.
 
@@ -166,7 +170,7 @@ def file_state(path: Path) -> list[int] | None:
 def take_lock(path: Path) -> int:
     """Lock a folder for this process and return the descriptor that holds the lock.
 
-    The kernel lets go of it however the process ends. Raises `UserError` with the other process's
+    The kernel lets go of it however the process ends. Raises `Locked` with the other process's
     id where the folder is locked, and `OSError` where the lock cannot be written.
     """
     descriptor = os.open(path / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
@@ -175,7 +179,7 @@ def take_lock(path: Path) -> int:
     except BlockingIOError as error:
         holder = os.pread(descriptor, 64, 0).decode("ascii", "replace").strip() or "unknown"
         os.close(descriptor)
-        raise UserError(
+        raise Locked(
             f"{path} is being written by another process (pid {holder}); wait for it or stop it, "
             "or choose another --out"
         ) from error

@@ -1,12 +1,13 @@
 """The stages of a recipe that ask a model, each runnable alone and each resumable."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from os.path import relpath
 from pathlib import Path
 from typing import Any
 
 from kairoscope.annotate import Tally, annotate
+from kairoscope.annotate.shards import check_shards
 from kairoscope.config import EvalConfig, Recipe
 from kairoscope.core import Decoding, FramePolicy, Load, Sample, Task, UserError
 from kairoscope.data.rows import Problem
@@ -85,6 +86,40 @@ def _check_readable(run: Run, num_clips: int) -> None:
         raise UserError(f"{run.path}: not one of the clips ({num_clips}) can be read; {unread[0]}")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnnotationQuestion:
+    """What is asked about every clip of an annotation, and what a run keeps of it."""
+
+    task: Task[Any, Any]
+    policy: FramePolicy
+    config: dict[str, Any]
+
+
+def annotation_question(
+    recipe: Recipe,
+    model: Engine,
+    task: TaskFile,
+    *,
+    source: Path,
+    out: Path,
+    decoding: Decoding,
+    frames: Frames,
+    prompt: Path | None,
+) -> AnnotationQuestion:
+    """See `annotate_stage`, which has the same arguments."""
+    policy = policy_for(recipe, model.policy, frames)
+    asked, words = asked_with(recipe, prompt)
+    config = {
+        "model": model.name,
+        "model_identity": model.identity,
+        "task": plain(task),
+        "source": relpath(source.resolve(), out.resolve()),
+        "frames": plain(policy),
+        "decoding": decoding,
+    }
+    return AnnotationQuestion(task=asked, policy=policy, config=config | words)
+
+
 def annotate_stage(
     recipe: Recipe,
     model: Engine,
@@ -103,23 +138,17 @@ def annotate_stage(
     `source` is where the clips come from, as seen from `out`: part of the run's identity, because
     clips are known in it by their names alone.
     """
-    policy = policy_for(recipe, model.policy, frames)
-    asked, words = asked_with(recipe, prompt)
-    run_config = {
-        "model": model.name,
-        "model_identity": model.identity,
-        "task": plain(task),
-        "source": relpath(source.resolve(), out.resolve()),
-        "frames": plain(policy),
-        "decoding": decoding,
-    }
-    with Run.open(out, kind="annotation", config=run_config | words) as run:
+    question = annotation_question(
+        recipe, model, task, source=source, out=out, decoding=decoding, frames=frames, prompt=prompt
+    )
+    check_shards(out, question.config)
+    with Run.open(out, kind="annotation", config=question.config) as run:
         tally = annotate(
             model,
-            asked,
+            question.task,
             clips,
             task.events,
-            policy=policy,
+            policy=question.policy,
             decoding=decoding,
             run=run,
             on_progress=lambda done, total: on_progress("annotating", done, total),
