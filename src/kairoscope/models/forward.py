@@ -55,6 +55,7 @@ def read(
     positions_3BL: torch.Tensor,
     seen: Seen,
     lengths: Sequence[int] = (),
+    mask_BLL: torch.Tensor | None = None,
 ) -> torch.Tensor:
     """Run the language model.
 
@@ -65,6 +66,7 @@ def read(
         seen: as many vision tokens as there are places.
         lengths: tokens of each sample, where several lie one behind the other in a single
             sequence; each then sees itself alone.
+        mask_BLL: bool, which token (second axis) sees which (third); None: all before it.
 
     Returns:
         (batch, length, width) after the last norm.
@@ -72,12 +74,35 @@ def read(
     Raises:
         ValueError: another number of vision tokens than places, or of tokens than `lengths` says.
     """
+    if lengths and (len(ids_BL) != 1 or sum(lengths) != ids_BL.shape[1]):
+        raise ValueError(f"samples of {sum(lengths)} tokens in a sequence of {ids_BL.shape[1]}")
+    device = network.device
+    embeds, more = embedded(network, ids_BL, seen)
+    if mask_BLL is not None:
+        more |= {"attention_mask": mask_BLL[:, None].to(device, non_blocking=True)}
+    if len(lengths) > 1:
+        borders = torch.tensor([0, *lengths]).cumsum(0).to(torch.int32)
+        more |= {"cu_seq_lens_q": borders.to(device, non_blocking=True)}
+        more |= {"max_length_q": max(lengths)}
+    hidden: torch.Tensor = network.model.language_model(
+        inputs_embeds=embeds,
+        position_ids=positions_3BL.to(device, non_blocking=True),
+        use_cache=False,
+        **more,
+    ).last_hidden_state
+    return hidden
+
+
+def embedded(network: Any, ids_BL: torch.Tensor, seen: Seen) -> tuple[torch.Tensor, dict[str, Any]]:
+    """Input of the language model: embeddings with features in their places, and what goes with them.
+
+    Raises:
+        ValueError: another number of vision tokens than places.
+    """
     video = ids_BL == network.config.video_token_id
     # Counted before it goes to the GPU, where asking would wait.
     if int(video.sum()) != len(seen.features_ND):
         raise ValueError(f"{len(seen.features_ND)} vision tokens for {int(video.sum())} places")
-    if lengths and (len(ids_BL) != 1 or sum(lengths) != ids_BL.shape[1]):
-        raise ValueError(f"samples of {sum(lengths)} tokens in a sequence of {ids_BL.shape[1]}")
     device = network.device
     video = video.to(device, non_blocking=True)
     embeds = network.get_input_embeddings()(ids_BL.to(device, non_blocking=True))
@@ -90,14 +115,4 @@ def read(
     if seen.deep_KND:
         deep = [layer.to(device, embeds.dtype, non_blocking=True) for layer in seen.deep_KND]
         more = {"visual_pos_masks": video, "deepstack_visual_embeds": deep}
-    if len(lengths) > 1:
-        borders = torch.tensor([0, *lengths]).cumsum(0).to(torch.int32)
-        more |= {"cu_seq_lens_q": borders.to(device, non_blocking=True)}
-        more |= {"max_length_q": max(lengths)}
-    hidden: torch.Tensor = network.model.language_model(
-        inputs_embeds=embeds,
-        position_ids=positions_3BL.to(device, non_blocking=True),
-        use_cache=False,
-        **more,
-    ).last_hidden_state
-    return hidden
+    return embeds, more

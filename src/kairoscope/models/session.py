@@ -15,6 +15,7 @@ from transformers import DynamicCache
 from kairoscope.core import UserError
 from kairoscope.models.chat import Encoded, Encoder, video_inputs
 from kairoscope.models.constrain import Trie
+from kairoscope.models.forward import Seen, embedded
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,13 +32,20 @@ class Session:
     """Key-value cache of a batch of prompts and what may be attended to in it."""
 
     @torch.inference_mode()
-    def __init__(self, network: Any, encoder: Encoder, prompts: Sequence[Encoded]) -> None:
+    def __init__(
+        self,
+        network: Any,
+        encoder: Encoder,
+        prompts: Sequence[Encoded],
+        seen: Seen | None = None,
+    ) -> None:
         """Run the prompts (left-padded to one length) and keep their cache.
 
         Args:
             network: a `...ForConditionalGeneration` model of transformers.
             encoder: what encoded the prompts.
             prompts: one or more encoded prompts.
+            seen: what the vision tower said of the prompts; None: it is asked.
 
         Raises:
             UserError: the network gives NaN or infinities.
@@ -46,7 +54,7 @@ class Session:
         self.encoder = encoder
         self.device = network.device
         self.cache = DynamicCache()
-        self.last_BV = self._prefill(prompts)
+        self.last_BV = self._prefill(prompts, seen)
         self.next_position = [prompt.next_position for prompt in prompts]
         if not torch.isfinite(self.last_BV).all():
             raise UserError("the model's output is not a number: its weights are damaged")
@@ -56,7 +64,7 @@ class Session:
         """Rows of the batch."""
         return len(self.next_position)
 
-    def _prefill(self, prompts: Sequence[Encoded]) -> torch.Tensor:
+    def _prefill(self, prompts: Sequence[Encoded], seen: Seen | None) -> torch.Tensor:
         longest = max(len(prompt.token_ids) for prompt in prompts)
         ids = torch.zeros((len(prompts), longest), dtype=torch.long)
         positions = torch.zeros((3, len(prompts), longest), dtype=torch.long)
@@ -68,14 +76,19 @@ class Session:
             self.valid_BS[row, longest - length :] = True
         self.valid_BS = self.valid_BS.to(self.device)
         ragged = not bool(self.valid_BS.all())
-        hidden = self.network.model(
-            input_ids=ids.to(self.device),
-            position_ids=positions.to(self.device),
-            attention_mask=self._prefill_mask() if ragged else None,
-            **video_inputs(self.encoder, prompts, self.device),
-            past_key_values=self.cache,
-            use_cache=True,
-        ).last_hidden_state
+        shared: dict[str, Any] = {
+            "position_ids": positions.to(self.device),
+            "attention_mask": self._prefill_mask() if ragged else None,
+            "past_key_values": self.cache,
+            "use_cache": True,
+        }
+        if seen is None:
+            pixels = video_inputs(self.encoder, prompts, self.device)
+            out = self.network.model(input_ids=ids.to(self.device), **pixels, **shared)
+        else:
+            embeds, more = embedded(self.network, ids, seen)
+            out = self.network.model.language_model(inputs_embeds=embeds, **more, **shared)
+        hidden = out.last_hidden_state
         logits: torch.Tensor = self.network.lm_head(hidden[:, -1])
         return logits.float()
 

@@ -4,11 +4,11 @@ import warnings
 from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 from torch.utils.data import DataLoader, Dataset
 
-from kairoscope.config import SFTConfig
+from kairoscope.config import GRPOConfig, SFTConfig
 from kairoscope.core import FramePolicy, Sample, Task
 from kairoscope.models.chat import Encoder
 from kairoscope.train.clips import Clips
@@ -17,8 +17,17 @@ from kairoscope.train.group import ALONE, Group
 from kairoscope.train.micro import MicroBatch, micro_batches
 from kairoscope.train.mixing import Strata, batch_indices, everything
 
+Item = TypeVar("Item", covariant=True)
 MAKERS = 2
 """Threads, each of which makes a step's samples: while one decodes, the other goes on."""
+
+
+class Items(Protocol[Item]):
+    """What is made for every step: a function of the step."""
+
+    @property
+    def config(self) -> SFTConfig | GRPOConfig: ...  # noqa: D102
+    def __getitem__(self, step: int) -> Item: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +62,7 @@ class Feed(Dataset[list[MicroBatch]]):
         return micro_batches(examples, config.micro_batch_size, self.encoder.geometry, pack_tokens)
 
 
-def ahead(feed: Feed, first_step: int, steps: int) -> Generator[list[MicroBatch], None, None]:
+def ahead(feed: Items[Item], first_step: int, steps: int) -> Generator[Item, None, None]:
     """The items of steps `first_step` to `steps - 1`, in order, each made before it is asked for.
 
     In a thread, or in `config.feed_workers` processes, which share the clips in memory. Close the
@@ -64,7 +73,7 @@ def ahead(feed: Feed, first_step: int, steps: int) -> Generator[list[MicroBatch]
     return _from_processes(feed, order, workers) if workers else _from_a_thread(feed, order)
 
 
-def _from_a_thread(feed: Feed, order: Sequence[int]) -> Generator[list[MicroBatch], None, None]:
+def _from_a_thread(feed: Items[Item], order: Sequence[int]) -> Generator[Item, None, None]:
     maker = ThreadPoolExecutor(MAKERS)
     try:
         waiting = [maker.submit(feed.__getitem__, step) for step in order[:MAKERS]]
@@ -77,11 +86,9 @@ def _from_a_thread(feed: Feed, order: Sequence[int]) -> Generator[list[MicroBatc
         maker.shutdown(cancel_futures=True)
 
 
-def _from_processes(
-    feed: Feed, order: Sequence[int], workers: int
-) -> Generator[list[MicroBatch], None, None]:
+def _from_processes(feed: Any, order: Sequence[int], workers: int) -> Generator[Any, None, None]:
     """Forked, so that no clip is copied."""
-    loader: DataLoader[list[MicroBatch]] = DataLoader(
+    loader: DataLoader[Any] = DataLoader(
         feed,
         sampler=order,
         batch_size=None,
@@ -92,7 +99,7 @@ def _from_processes(
     with warnings.catch_warnings():
         # The workers never touch what another thread of this process may hold at the fork.
         warnings.filterwarnings("ignore", message=".*fork.*", category=DeprecationWarning)
-        made: Iterator[list[MicroBatch]] = iter(loader)
+        made: Iterator[Any] = iter(loader)
     yield from made
 
 
