@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from kairoscope.cli.app import command, counted, note, say, show
+from kairoscope.cli.cache import with_store_options
 from kairoscope.cli.many import command_with, is_number, one_of
 from kairoscope.cli.options import (
     DECODING,
@@ -47,6 +48,7 @@ MANY = {
 
 @command("Evaluate and train", cls=command_with(MANY, whole=("--model",)))
 @with_server_options
+@with_store_options
 def evaluate(
     recipe: RecipeArgument,
     data: DataOption,
@@ -85,6 +87,7 @@ def evaluate(
     batch_size: BatchOption = None,
     *,
     server: ServerOptions,
+    store: Any,
 ) -> None:
     """Ask a model about labelled clips and score its answers, failures included.
 
@@ -105,7 +108,7 @@ def evaluate(
         vary or [],
         frames or [],
     )
-    asked = Asked(data, folder, prompt, device, batch_size, server)
+    asked = Asked(data, folder, prompt, device, batch_size, server, store)
     asked.check_models(axes["model"])
     from kairoscope.recipes import get_recipe
     from kairoscope.recipes.sweep_cells import cells_of
@@ -136,10 +139,10 @@ def _evaluate(recipe: Any, cell: Any, asked: Asked, progress: Report) -> dict[st
     """The evaluation of one setting."""
     from kairoscope.recipes.stages import evaluate_stage, load_data
 
-    samples, problems = load_data(asked.data)
+    samples, problems = load_data(asked.data, recipe.task.load)
     return evaluate_stage(
         recipe,
-        asked.engine(cell.model, progress),
+        asked.engine(cell.model, recipe.name, progress),
         samples,
         out=asked.out,
         config=cell.config,

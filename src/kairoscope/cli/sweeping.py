@@ -103,7 +103,7 @@ class Asked:
         for model in models:
             check_model(model, self.server if len(models) == 1 else self.server_of(model))
 
-    def engine(self, model: str, on_progress: Report) -> Any:
+    def engine(self, model: str, task: str, on_progress: Report) -> Any:
         """What answers."""
         from kairoscope.recipes.stages import load_engine
 
@@ -112,6 +112,8 @@ class Asked:
             device=self.device,
             batch_size=self.batch_size,
             server=self.server_of(model),
+            store=self.store,
+            task=task,
             on_progress=on_progress,
         )
 
@@ -137,14 +139,14 @@ def sweep(recipe: Any, cells: Sequence[Any], asked: Asked, validation: float | N
             f"posterior answers are not drawn, so {' and '.join(same)} changes nothing in them; "
             "--decoding constrained or free draws"
         )
-    samples, problems = load_data(asked.data)
+    samples, problems = load_data(asked.data, recipe.task.load)
     with bars() as progress:
         found = sweep_stage(
             recipe,
             cells,
             samples,
             out=asked.out,
-            open_model=lambda model: asked.engine(model, progress),
+            open_model=lambda model: asked.engine(model, recipe.name, progress),
             validation=DEFAULT_SHARE if validation is None else validation,
             on_progress=progress,
             problems=problems,
