@@ -68,6 +68,15 @@ class Slot:
     that one's in the (shared) list of choices. Says `start <= end`."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Text:
+    """A place in an answer that takes words of the model's own, none of them a quotation mark, a
+    backslash or a line break. The literal after it, which begins with a quotation mark, ends it."""
+
+    name: str
+    max_tokens: int
+
+
 Template = tuple[str | Slot, ...]
 """The whole grammar of an answer: literal text and slots, in order."""
 
