@@ -73,8 +73,9 @@ def why_unfit(
         return "it has no answer to learn from"
     if (config.augment or config.dense_weight) and not _timed(sample.gold):
         return "augment and dense_weight need an answer of one event or more"
+    clip = thinned(clip, policy) if config.augment else clip
     try:
-        example = plain_example(encoder, task, sample, thinned(clip, policy), policy)
+        example = plain_example(encoder, task, sample, clip, policy)
     except ValueError as error:
         return f"its answer cannot be written: {error}"
     if example.num_tokens > config.max_tokens:

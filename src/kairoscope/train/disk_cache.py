@@ -25,7 +25,7 @@ from kairoscope.core import UserError
 from kairoscope.data.clips import hash_clip
 from kairoscope.storage import canonical_json
 
-FORMAT = 1
+FORMAT = 2
 """Part of every key: entries that an older version has written are not read."""
 
 

@@ -20,7 +20,7 @@ from kairoscope.models.checkpoint import Checkpoint
 from kairoscope.models.forward import Seen, look
 from kairoscope.train.check import why_unfit
 from kairoscope.train.clips import Clips, available_bytes
-from kairoscope.train.examples import Clip, Example, plain_example, thinned
+from kairoscope.train.examples import Clip, Example, plain_example
 from kairoscope.train.group import ALONE, Group
 from kairoscope.train.kept_clips import KeptFeatures, KeptPictures, store_for
 from kairoscope.train.survey import Rejected, survey
@@ -96,7 +96,7 @@ def ready_clips(
     if isinstance(store, KeptFeatures) and planned is not None:
 
         def example_of(sample: AnySample, clip: Clip) -> Example:
-            return plain_example(encoder, task, sample, thinned(clip, policy), policy)
+            return plain_example(encoder, task, sample, clip, policy)
 
         mine = group.share(good)
         fill(store, checkpoint, mine, planned, example_of, config, on_plan, on_check)

@@ -21,6 +21,8 @@ from kairoscope.core import UserError
 from kairoscope.recipes.subtask_times import TASK
 from kairoscope.train import clips as clips_module
 from kairoscope.train.disk_cache import DiskCache, weights_digest
+from kairoscope.train.examples import plain_example
+from kairoscope.train.filling import ready_clips, see
 from kairoscope.train.sft import sft
 
 CONFIG = SFTConfig(
@@ -136,6 +138,29 @@ def test_cached_features_train_as_the_tower_does(
     second = run(tokenizer, samples, tmp_path / "second", cached, family=family, count=counted)
     assert [r["loss"] for r in second] == [r["loss"] for r in first]
     assert (counted.decoded, counted.looks) == (5, 5)
+
+
+@pytest.mark.parametrize("fps", [4.0, 5.0, 8.0])
+def test_what_is_kept_is_what_the_tower_says_of_the_frames_that_are_trained_on(
+    tokenizer: Any, samples: Any, tmp_path: Path, fps: float
+) -> None:
+    """Also at rates that the clips' 12 frames a second are no multiple of."""
+    policy = replace(POLICY, fps=fps)
+    checkpoint = make_checkpoint(tokenizer)
+    kept, plain = (
+        ready_clips(checkpoint, TASK, samples[:5], policy=policy, config=config, out=tmp_path)[0]
+        for config in (replace(CONFIG, cache=True), CONFIG)
+    )
+    for sample in samples[:5]:
+        ours, theirs = (
+            plain_example(checkpoint.encoder, TASK, sample, store.get(sample), policy)
+            for store in (kept, plain)
+        )
+        assert ours.seen is not None
+        assert theirs.seen is None
+        assert ours.encoded.token_ids == theirs.encoded.token_ids
+        seen = see(checkpoint, theirs, CONFIG)
+        torch.testing.assert_close(ours.seen.features_ND, seen.features_ND)
 
 
 def test_processes_that_make_batches_read_the_same(
