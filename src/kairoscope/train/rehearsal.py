@@ -84,6 +84,8 @@ class Rehearsed:
     arithmetic: Arithmetic
     blocks: tuple[int, ...]
     """Bytes of the blocks that FSDP handles one by one."""
+    unshared: int = 0
+    """Bytes of weights that are whole on every device whatever is shared out: a frozen vision tower."""
 
 
 def rehearse(
@@ -240,8 +242,9 @@ def _rehearsed(
     longest = max(shape.num_tokens(merge) for shape in shapes)
     head_dim = getattr(text, "head_dim", None) or text.hidden_size // text.num_attention_heads
     answers = sum(shape.num_answer for shape in shapes)
-    parts = [*network.model.visual.blocks, *network.model.language_model.layers]
-    blocks = tuple(_num_bytes(part.parameters()) for part in parts)
+    tower = network.model.visual
+    frozen = not any(p.requires_grad for p in tower.parameters())
+    parts = [*([] if frozen else tower.blocks), *network.model.language_model.layers]
     memory = Memory(
         weights=_num_bytes([*network.parameters(), *network.buffers()]),
         gradients=gradients,
@@ -256,7 +259,8 @@ def _rehearsed(
         num_trained=sum(p.numel() for p in trained),
         memory=memory,
         arithmetic=Arithmetic.of(network),
-        blocks=blocks,
+        blocks=tuple(_num_bytes(part.parameters()) for part in parts),
+        unshared=_num_bytes(tower.parameters()) if frozen else 0,
     )
 
 

@@ -66,17 +66,10 @@ def prepare(network: Any, config: SFTConfig, group: Group = ALONE) -> Trained:
     network.train()
     if config.gradient_checkpointing:
         checkpoint_activations(network)
-    if config.lora is not None:
-        inject_adapter_in_model(adapter_settings(config.lora), network)
-    else:
-        network.requires_grad_(requires_grad=True)
-        if config.freeze_vision:
-            network.model.visual.requires_grad_(requires_grad=False)
-        if config.freeze_language:
-            network.model.language_model.requires_grad_(requires_grad=False)
-            network.lm_head.requires_grad_(requires_grad=False)
-    if not any(p.requires_grad for p in network.parameters()):
-        raise UserError("nothing is left to train: vision tower and language model are frozen")
+    _choose_trained(network, config)
+    quicken(network)
+    if config.dtype == "bfloat16":
+        hold_frozen_in_bfloat16(network)
     sharded = None
     if group.size > 1:
         # What is drawn from here on, as for dropout, is each process's own.
@@ -85,9 +78,6 @@ def prepare(network: Any, config: SFTConfig, group: Group = ALONE) -> Trained:
             sharded = shard(network, config.parallel, group)
     named = [(name, p) for name, p in network.named_parameters() if p.requires_grad]
     parameters = tuple(p for _, p in named)
-    quicken(network)
-    if config.dtype == "bfloat16" and sharded is None:
-        hold_frozen_in_bfloat16(network)
     if config.compile:
         compile_layers(network, config.kept_activations)
     optimizer = torch.optim.AdamW(
@@ -108,6 +98,21 @@ def prepare(network: Any, config: SFTConfig, group: Group = ALONE) -> Trained:
         if config.ema_decay
         else None,
     )
+
+
+def _choose_trained(network: Any, config: SFTConfig) -> None:
+    """Adapters alone, or all but what is frozen. Raises UserError where that is nothing."""
+    if config.lora is not None:
+        inject_adapter_in_model(adapter_settings(config.lora), network)
+    else:
+        network.requires_grad_(requires_grad=True)
+        if config.freeze_vision:
+            network.model.visual.requires_grad_(requires_grad=False)
+        if config.freeze_language:
+            network.model.language_model.requires_grad_(requires_grad=False)
+            network.lm_head.requires_grad_(requires_grad=False)
+    if not any(p.requires_grad for p in network.parameters()):
+        raise UserError("nothing is left to train: vision tower and language model are frozen")
 
 
 def adapter_settings(lora: LoraConfig) -> PeftLoraConfig:

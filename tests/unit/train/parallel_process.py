@@ -1,8 +1,9 @@
 """Training runs in several processes, started by torchrun: parallel_process.py CLIPS FOLDER JOBS.
 
 JOBS is a JSON object of name -> settings, trained in FOLDER/name one after the other: changes to CONFIG;
-`lora`: trains adapters with this dropout; `resumes`: goes on from a copy of FOLDER/`resumes`
-without its last state.
+`lora`: trains adapters with this dropout; `cache_folder`: its name in FOLDER; `resumes`: goes on from a copy of FOLDER/`resumes`
+without its last state. Runs that compute in bfloat16 begin with weights that are exact in it, as published
+ones are.
 """
 
 import json
@@ -15,7 +16,7 @@ from typing import Any
 
 import torch
 from sft_process import CONFIG as RESUMABLE
-from sft_process import train
+from sft_process import exact_in_bfloat16, train
 from torch.distributed.tensor import DTensor
 
 from kairoscope.config import LoraConfig, SFTConfig
@@ -52,7 +53,10 @@ def run_job(
         shutil.rmtree(out / "state" / LAST)
         (out / "log.jsonl").unlink()
     group.from_first(lambda: None)
-    train(clips, out, configured(settings), group=group)
+    config = configured(settings)
+    if config.cache_folder:
+        config = replace(config, cache_folder=str(folder / config.cache_folder))
+    train(clips, out, config, group=group)
 
 
 def weights_held(folder: Path, parallel: str, group: Group) -> list[int]:
@@ -63,6 +67,16 @@ def weights_held(folder: Path, parallel: str, group: Group) -> list[int]:
     return group.gathered(sum(p.numel() for p in local))
 
 
+def frozen_held(folder: Path, group: Group) -> list[tuple[int, int]]:
+    """(weights, bytes) of what is not trained that each process holds in a bfloat16 run of FSDP."""
+    network = exact_in_bfloat16(load_checkpoint(folder / "base", device="cpu").network)
+    settings = {"parallel": "fsdp", "dtype": "bfloat16", "lora": 0.0}
+    prepare(network, configured(settings), group)
+    frozen = [p for p in network.parameters() if not p.requires_grad]
+    local = [p.to_local() if isinstance(p, DTensor) else p for p in frozen]
+    return group.gathered((sum(p.numel() for p in local), sum(p.nbytes for p in local)))
+
+
 if __name__ == "__main__":
     torch.set_num_threads(1)
     processes = Group.join()
@@ -70,6 +84,8 @@ if __name__ == "__main__":
         run_job(Path(sys.argv[1]), Path(sys.argv[2]), job, wanted, processes)
     base = Path(sys.argv[2])
     held = {way: weights_held(base, way, processes) for way in ("ddp", "fsdp", "hsdp")}
+    frozen = frozen_held(base, processes)
     if processes.is_first:
         (base / "held.json").write_text(json.dumps(held))
+        (base / "frozen.json").write_text(json.dumps(frozen))
     processes.leave()

@@ -61,8 +61,11 @@ def train(
         with (out / "log.jsonl").open("a") as file:
             file.write(json.dumps(row) + "\n")
 
+    checkpoint = load_checkpoint(base, device="cpu")
+    if config.dtype == "bfloat16":
+        exact_in_bfloat16(checkpoint.network)
     return sft(
-        load_checkpoint(base, device="cpu"),
+        checkpoint,
         TASK,
         samples[:4],
         samples[4:],
@@ -73,6 +76,14 @@ def train(
         on_warning=on_warning,
         group=group,
     )
+
+
+@torch.no_grad()
+def exact_in_bfloat16(network: Any) -> Any:
+    """Weights that bfloat16 holds exactly, as published ones are."""
+    for parameter in network.parameters():
+        parameter.copy_(parameter.bfloat16())
+    return network
 
 
 def made(clips: Path, count: int) -> list[Any]:

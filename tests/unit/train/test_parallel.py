@@ -25,7 +25,16 @@ pytestmark = pytest.mark.slow
 SOURCES = Path(__file__).parents[3] / "src"
 WHOLE: dict[str, Any] = {"ema_decay": 0.5}
 ADAPTERS: dict[str, Any] = {"lora": 0.0}
-ALONE_JOBS: dict[str, dict[str, Any]] = {"whole": WHOLE, "adapters": ADAPTERS}
+PLAIN: dict[str, Any] = ADAPTERS | {"augment": False}
+KEPT: dict[str, Any] = PLAIN | {"cache": True, "cache_folder": "kept"}
+PACKED: dict[str, Any] = {"packing": True, "pack_tokens": 500}
+HALF: dict[str, Any] = ADAPTERS | {"dtype": "bfloat16"}
+ALONE_JOBS: dict[str, dict[str, Any]] = {
+    "whole": WHOLE,
+    "adapters": ADAPTERS,
+    "plain": PLAIN,
+    "half": HALF,
+}
 """In one process, before the others."""
 TOGETHER: dict[str, dict[str, Any]] = {
     "whole-ddp": WHOLE | {"parallel": "ddp"},
@@ -35,6 +44,12 @@ TOGETHER: dict[str, dict[str, Any]] = {
     "adapters-fsdp": ADAPTERS | {"parallel": "fsdp", "gradient_checkpointing": True},
     "whole-one-then-fsdp": WHOLE | {"parallel": "fsdp", "resumes": "whole"},
     "adapters-one-then-ddp": ADAPTERS | {"parallel": "ddp", "resumes": "adapters"},
+    "whole-packed-fsdp": WHOLE | PACKED | {"parallel": "fsdp"},
+    "plain-packed-ddp": PLAIN | PACKED | {"parallel": "ddp"},
+    "plain-kept-fsdp": KEPT | {"parallel": "fsdp"},
+    "plain-kept-packed-ddp": KEPT | PACKED | {"parallel": "ddp"},
+    "half-ddp": HALF | {"parallel": "ddp"},
+    "half-fsdp": HALF | {"parallel": "fsdp"},
     "dropout": {"lora": 0.3, "parallel": "fsdp"},
     "dropout-again": {"lora": 0.3, "parallel": "fsdp", "resumes": "dropout"},
 }
@@ -42,6 +57,7 @@ TOGETHER: dict[str, dict[str, Any]] = {
 THEN_ALONE: dict[str, dict[str, Any]] = {
     "whole-fsdp-then-one": WHOLE | {"resumes": "whole-fsdp"},
     "adapters-fsdp-then-one": ADAPTERS | {"resumes": "adapters-fsdp"},
+    "plain-kept-then-one": KEPT | PACKED | {"resumes": "plain-kept-fsdp"},
 }
 """In one process again."""
 
@@ -93,13 +109,17 @@ def began(runs: Path, alone: str) -> dict[str, torch.Tensor]:
     return {n: p.detach() for n, p in zip(trained.names, trained.parameters, strict=True)}
 
 
-def assert_close(one: Any, other: Any, start: Any) -> None:
+TOLERANCE = {"half": 3e-2}
+"""Share of the way that rounding may make; else 1e-5."""
+
+
+def assert_close(one: Any, other: Any, start: Any, tolerance: float = 1e-5) -> None:
     """Apart by next to nothing of the way from `start`."""
     assert one.keys() == other.keys()
     moved = torch.cat([(one[k] - start[k]).flatten() for k in one])
     apart = torch.cat([(one[k] - other[k]).flatten() for k in one])
     assert moved.norm() > 0
-    assert apart.norm() < 1e-5 * moved.norm()
+    assert apart.norm() < tolerance * moved.norm()
 
 
 PAIRS = [(name, name.split("-")[0]) for name in [*TOGETHER, *THEN_ALONE] if "dropout" not in name]
@@ -117,7 +137,8 @@ def test_losses_scores_and_gradients_are_those_of_one_process(
     for key in sorted(expected):
         for field, value in theirs[key].items():
             if isinstance(value, float) and field not in ("seconds", *SPEEDS):
-                assert ours[key][field] == pytest.approx(value, rel=1e-4), (key, field)
+                near = max(1e-4, TOLERANCE.get(alone, 0.0))
+                assert ours[key][field] == pytest.approx(value, rel=near), (key, field)
             elif field in ("tokens", "learning_rate"):
                 assert ours[key][field] == value
 
@@ -136,18 +157,20 @@ def test_weights_moments_and_averages_are_those_of_one_process(
                 {key: ours[key] for key in of_kind},
                 {key: theirs[key] for key in of_kind},
                 {key: start.get(key.partition("/")[2], torch.zeros(())) for key in of_kind},
+                TOLERANCE.get(alone, 1e-5),
             )
     assert ours.keys() == theirs.keys()
 
 
-@pytest.mark.parametrize(("name", "alone"), PAIRS)
+@pytest.mark.parametrize(("name", "alone"), [pair for pair in PAIRS if pair[1] != "half"])
 def test_the_best_checkpoint_is_one_that_loads(runs: Path, name: str, alone: str) -> None:
     ours, theirs, base = (
         load_checkpoint(folder, device="cpu")
         for folder in (runs / name / "best", runs / alone / "best", runs / "base")
     )
     assert ours.policy == theirs.policy == POLICY
-    assert_close(*(dict(c.network.named_parameters()) for c in (ours, theirs, base)))
+    one, other, start = (dict(c.network.named_parameters()) for c in (ours, theirs, base))
+    assert_close(one, other, start)
 
 
 def test_weights_are_shared_out_where_they_are_to_be(runs: Path) -> None:
@@ -157,6 +180,26 @@ def test_weights_are_shared_out_where_they_are_to_be(runs: Path) -> None:
     for way in ("fsdp", "hsdp"):
         assert sum(held[way]) == all_of_them
         assert max(held[way]) < 0.6 * all_of_them
+
+
+def test_what_is_not_trained_is_shared_out_in_bfloat16(runs: Path) -> None:
+    """All of it, but for the vision tower, which stays whole everywhere."""
+    network = load_checkpoint(runs / "base", device="cpu").network
+    tower = sum(p.numel() for p in network.model.visual.parameters())
+    rest = sum(p.numel() for p in network.parameters()) - tower
+    held = json.loads((runs / "frozen.json").read_text())
+    assert sum(numbers for numbers, _ in held) == 2 * tower + rest
+    assert all(num_bytes == 2 * numbers for numbers, num_bytes in held)
+    assert all(abs(numbers - tower - rest / 2) < 0.1 * rest for numbers, _ in held)
+
+
+def test_a_clip_is_looked_at_by_one_of_the_processes_and_once(runs: Path) -> None:
+    """Three runs, of two processes and of one, have their features from the same four entries."""
+    entries = list((runs / "kept").glob("??/*.safetensors"))
+    assert len(entries) == 4
+    made = max(entry.stat().st_mtime for entry in entries)
+    assert made < (runs / "plain-kept-packed-ddp" / "log.jsonl").stat().st_mtime
+    assert not list((runs / "kept").glob("**/*.part"))
 
 
 def test_a_run_of_two_processes_resumes_to_the_bit(runs: Path) -> None:
