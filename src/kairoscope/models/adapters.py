@@ -1,26 +1,50 @@
 """LoRA adapters as files of their own, in the layout of peft: many of them beside one base model."""
 
+import hashlib
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
-from peft import LoraConfig as PeftLoraConfig
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from kairoscope.core import FramePolicy, UserError
-from kairoscope.models.checkpoint import POLICY_FILE, Checkpoint, save_checkpoint
+from kairoscope.models.checkpoint import (
+    POLICY_FILE,
+    Checkpoint,
+    load_checkpoint,
+    read_policy,
+    save_checkpoint,
+    weights_identity,
+)
+from kairoscope.models.names import ADAPTER_FILE, base_of, is_adapter, located
 from kairoscope.models.saving import written_whole
 from kairoscope.storage import read_json, write_json_atomic
 
+if TYPE_CHECKING:
+    from peft import LoraConfig as PeftLoraConfig  # takes seconds
+
 FOLDER = "adapter"
 """Name of an adapter's folder in that of a checkpoint which it is merged into."""
-WEIGHTS, CONFIG = "adapter_model.safetensors", "adapter_config.json"
+WEIGHTS, CONFIG = "adapter_model.safetensors", ADAPTER_FILE
 PREFIX = "base_model.model."
 """What peft puts before the names of a network's modules."""
 A, B = ".lora_A", ".lora_B"
+PLAIN: dict[str, tuple[Any, ...]] = {
+    "peft_type": ("LORA",),
+    "use_dora": (False, None),
+    "bias": ("none", None),
+    "fan_in_fan_out": (False, None),
+    "modules_to_save": (None, []),
+    "rank_pattern": ({}, None),
+    "alpha_pattern": ({}, None),
+    "trainable_token_indices": (None, [], {}),
+}
+"""Settings of peft with which an adapter is something else than `B A` times one factor, and their values
+without that."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +67,7 @@ class Adapter:
 def save_adapter(
     folder: Path,
     weights: Mapping[str, torch.Tensor],
-    settings: PeftLoraConfig,
+    settings: "PeftLoraConfig",
     notes: Mapping[str, Any],
 ) -> None:
     """Write an adapter that peft loads.
@@ -78,18 +102,77 @@ def read_adapter(folder: Path) -> Adapter:
     settings = read_json(folder / CONFIG)
     try:
         tensors = load_file(folder / WEIGHTS)
-        scaling = settings["lora_alpha"] / settings["r"]
+        rank = settings["r"]
+        scaling = settings["lora_alpha"] / (math.sqrt(rank) if settings.get("use_rslora") else rank)
+        other = [key for key, plain in PLAIN.items() if settings.get(key, plain[0]) not in plain]
     except (OSError, SafetensorError, KeyError, TypeError) as error:
         raise UserError(f"{folder}: the adapter cannot be read: {error}") from error
+    if other:
+        raise UserError(
+            f"{folder / CONFIG}: {other[0]} is {settings[other[0]]!r}; only plain LoRA can be added to "
+            "weights: merge it with peft, and give the whole checkpoint"
+        )
     pairs: dict[str, tuple[torch.Tensor, torch.Tensor]] = {}
     for key, down in tensors.items():
         module, found, _ = key.partition(f"{A}.weight")
-        if found:
+        if found and f"{module}{B}.weight" in tensors:
             pairs[module.removeprefix(PREFIX)] = (down, tensors[f"{module}{B}.weight"])
+        elif B not in key:
+            raise UserError(f"{folder / WEIGHTS}: {key} is not half of a low-rank pair")
     if not pairs:
         raise UserError(f"{folder / WEIGHTS}: holds no low-rank pairs")
     notes = read_json(folder / POLICY_FILE) if (folder / POLICY_FILE).is_file() else {}
     return Adapter(folder=folder, base=notes.get("base", ""), scaling=scaling, pairs=pairs)
+
+
+def model_identity(folder: Path) -> str:
+    """Changes when the weights change that a folder of a checkpoint, or of adapters, stands for."""
+    own = weights_identity(folder) or ""
+    if not is_adapter(folder):
+        return own
+    base = model_identity(located(base_of(folder)))
+    return "sha256:" + hashlib.sha256(f"{base} + {own}".encode()).hexdigest()[:16]
+
+
+def model_policy(folder: Path) -> FramePolicy | None:
+    """Frames that a checkpoint or adapter was trained on; of an adapter that does not say, its base's."""
+    own = read_policy(folder)
+    if own is None and is_adapter(folder):
+        return model_policy(located(base_of(folder), small=True))
+    return own
+
+
+def load_adapted(
+    folder: Path,
+    *,
+    device: str | None = None,
+    dtype: Literal["float32", "bfloat16"] | None = None,
+) -> Checkpoint:
+    """A checkpoint, or the base model of an adapter folder with the adapter added to its weights.
+
+    A base model may itself be an adapter folder. Arguments as in `load_checkpoint`.
+
+    Raises:
+        UserError: what `load_checkpoint` and `read_adapter` raise, or a base model that is not the one
+            the adapter was trained on.
+    """
+    if not is_adapter(folder):
+        return load_checkpoint(folder, device=device, dtype=dtype)
+    adapter, base = read_adapter(folder), located(base_of(folder))
+    _check_base(adapter, model_identity(base), base_of(folder))
+    checkpoint = load_adapted(base, device=device, dtype=dtype)
+    _add(checkpoint.network, adapter, 1.0)
+    return replace(
+        checkpoint,
+        name=str(folder),
+        policy=model_policy(folder),
+        identity=model_identity(folder),
+    )
+
+
+def _check_base(adapter: Adapter, identity: str, name: str) -> None:
+    if adapter.base and adapter.base != identity:
+        raise UserError(f"{adapter.folder}: was trained on {adapter.base}, {name} is {identity}")
 
 
 def merge(
@@ -104,11 +187,7 @@ def merge(
     """
     network = checkpoint.network
     for adapter, factor in adapters:
-        if adapter.base and adapter.base != checkpoint.identity:
-            raise UserError(
-                f"{adapter.folder}: was trained on {adapter.base}, {checkpoint.name} is "
-                f"{checkpoint.identity}"
-            )
+        _check_base(adapter, checkpoint.identity, checkpoint.name)
         _add(network, adapter, factor)
     target = getattr(torch, dtype)
     weights = {name: w.detach().to(target) for name, w in network.state_dict().items()}
@@ -134,4 +213,5 @@ def _add(network: Any, adapter: Adapter, factor: float) -> None:
         if weight is None or weight.shape != change.shape:
             there = "is not there" if weight is None else f"has the shape {tuple(weight.shape)}"
             raise UserError(f"{adapter.folder}: {name} {there} in this model")
-        weight.add_(change.to(weight.dtype) * factor)
+        # In float32, whatever the weights are held in: rounded once, as merged weights are.
+        weight.copy_(weight.float() + change.to(weight.device) * factor)

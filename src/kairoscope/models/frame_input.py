@@ -1,8 +1,8 @@
 """What a checkpoint's frames look like, read from its small files alone: no weights are loaded."""
 
 from kairoscope.core import FramePolicy, UserError
-from kairoscope.models.checkpoint import read_policy
-from kairoscope.models.names import located, resolve
+from kairoscope.models.adapters import model_policy
+from kairoscope.models.names import located, resolve, whole_folder_of
 from kairoscope.storage import read_json
 from kairoscope.video.sampling import QWEN3_GEOMETRY, QWEN25_GEOMETRY, PatchGeometry
 
@@ -22,9 +22,9 @@ def frame_input(spec: str | None) -> tuple[FramePolicy | None, PatchGeometry]:
         except UserError:
             newer = any(word in spec.lower() for word in ("qwen3", "reason2"))
             return None, QWEN3_GEOMETRY if newer else QWEN25_GEOMETRY
-    config_file = source / "config.json"
+    config_file = whole_folder_of(source, small=True) / "config.json"
     if not config_file.is_file():
         raise UserError(f"{source}: no config.json in it; give a checkpoint folder")
     config = read_json(config_file)
     kind = config.get("model_type") if isinstance(config, dict) else None
-    return read_policy(source), QWEN3_GEOMETRY if kind == "qwen3_vl" else QWEN25_GEOMETRY
+    return model_policy(source), QWEN3_GEOMETRY if kind == "qwen3_vl" else QWEN25_GEOMETRY

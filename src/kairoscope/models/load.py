@@ -13,20 +13,16 @@ from kairoscope.core import (
     Request,
     Sampling,
 )
-from kairoscope.models.checkpoint import (
-    Checkpoint,
-    load_checkpoint,
-    read_policy,
-    weights_identity,
-)
+from kairoscope.models.adapters import load_adapted, model_identity, model_policy
+from kairoscope.models.checkpoint import Checkpoint
 from kairoscope.models.engines import Loading
 from kairoscope.models.in_process import InProcessModel
 from kairoscope.models.names import located
 
 
 def described(folder: Path) -> tuple[str, FramePolicy | None]:
-    """Identity and frame policy of the checkpoint in a folder; no weights are loaded."""
-    return weights_identity(folder) or "", read_policy(folder)
+    """Identity and frame policy of a checkpoint or adapter folder; no weights are loaded."""
+    return model_identity(folder), model_policy(folder)
 
 
 class LazyCheckpoint:
@@ -92,7 +88,7 @@ class LazyCheckpoint:
 def load_weights(spec: str, *, device: str | None = None, training: bool = False) -> Checkpoint:
     """The checkpoint that `spec` names; in float32 for training."""
     dtype: Literal["float32"] | None = "float32" if training else None
-    checkpoint = load_checkpoint(located(spec), device=device, dtype=dtype)
+    checkpoint = load_adapted(located(spec), device=device, dtype=dtype)
     return replace(checkpoint, name=spec)
 
 

@@ -174,6 +174,6 @@ def _own_policy(model: str, *, dry: bool) -> FramePolicy | None:
     """The frames that a checkpoint was trained on, where it says so. Dry: nothing is fetched."""
     if dry and not isinstance(resolve(model), Path):
         return None
-    from kairoscope.models.checkpoint import read_policy
+    from kairoscope.models.adapters import model_policy
 
-    return read_policy(located(model, small=True))
+    return model_policy(located(model, small=True))

@@ -11,8 +11,9 @@ from transformers import AutoConfig
 
 from kairoscope.config import LoraConfig, Recipe, SFTConfig
 from kairoscope.core import UserError
-from kairoscope.models.checkpoint import CLASSES, read_policy
-from kairoscope.models.names import located
+from kairoscope.models.adapters import model_policy
+from kairoscope.models.checkpoint import CLASSES
+from kairoscope.models.names import located, whole_folder_of
 from kairoscope.recipes.machines import GIB, Machine, expected_use
 from kairoscope.recipes.sizes import largest_micro_batch, measured, picture_bytes, token_counter
 from kairoscope.recipes.stages import Frames, Progress, load_data, policy_for
@@ -21,6 +22,8 @@ from kairoscope.train.schedule import num_steps
 
 RESERVE = 0.04
 """Share of a device's memory that is not there for tensors: libraries, fragments."""
+
+DEVICES_OF_A_MACHINE = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,12 +80,13 @@ def plan_stage(
         UserError: no such model or data, or no sample that can be trained on.
     """
     folder = small_folder(model)
-    network_config = read_network_config(folder)
+    base = whole_folder_of(folder, small=True)
+    network_config = read_network_config(base)
     geometry = geometry_of(network_config)
-    policy = policy_for(recipe, read_policy(folder), frames)
-    samples, _ = load_data(data)
+    policy = policy_for(recipe, model_policy(folder), frames)
+    samples, _ = load_data(data, recipe.task.load)
     with_answers = [sample for sample in samples if sample.gold is not None]
-    count = token_counter(folder)
+    count = token_counter(base)
     shapes, unusable = measured(
         recipe.task, with_answers, policy, geometry, count, config.max_tokens, on_progress
     )
@@ -156,19 +160,21 @@ def on_each_device(found: Rehearsed, config: SFTConfig, devices: int) -> Memory:
     memory = found.memory
     if devices == 1 or config.parallel == "ddp":
         return memory
-    blocks = sum(found.blocks)
+    # `hsdp` shares out within a machine, which is taken to have eight devices.
+    shares = min(devices, DEVICES_OF_A_MACHINE) if config.parallel == "hsdp" else devices
+    shared = memory.weights - found.unshared
     largest = max(found.blocks)
-    rest = memory.weights - blocks
+    rest = shared - sum(found.blocks)
     # At most two blocks are whole at a time, and what is in no block from begin to end; the
     # gradient of one block is whole until it is shared out.
     whole = rest + 2 * largest
-    trained = memory.gradients / max(1, memory.weights)
+    trained = memory.gradients / max(1, shared)
     return replace(
         memory,
-        weights=math.ceil(memory.weights / devices),
-        gradients=math.ceil(memory.gradients / devices),
-        optimizer=math.ceil(memory.optimizer / devices),
-        cache=memory.cache + memory.weights,
+        weights=found.unshared + math.ceil(shared / shares),
+        gradients=math.ceil(memory.gradients / shares),
+        optimizer=math.ceil(memory.optimizer / shares),
+        cache=memory.cache + shared,
         communication=math.ceil(whole + trained * (rest + largest)),
     )
 

@@ -1,5 +1,7 @@
 """Adapters as files of their own: what is merged later is what training merged."""
 
+import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,8 @@ from kairoscope.config import LoraConfig, SFTConfig
 from kairoscope.core import UserError
 from kairoscope.models.adapters import FOLDER, merge, read_adapter
 from kairoscope.models.checkpoint import Checkpoint, load_checkpoint
+from kairoscope.models.load import described, load_weights
+from kairoscope.models.names import located, resolve, whole_folder_of
 from kairoscope.models.scratch import make_checkpoint
 from kairoscope.recipes.subtask_times import TASK
 from kairoscope.train.state import TrainState, save_best
@@ -109,3 +113,78 @@ def test_an_adapter_of_another_model_is_refused(place: Path, tmp_path: Path) -> 
 def test_what_is_no_adapter_is_said(place: Path) -> None:
     with pytest.raises(UserError, match=r"base: no adapter: it has no adapter_config\.json"):
         read_adapter(place / "base")
+
+
+def test_an_adapter_folder_is_a_model(place: Path) -> None:
+    """Weights to the bit those that training merged, and the frames it was trained on."""
+    spec = str(place / "one" / "best" / FOLDER)
+    ours, theirs = (
+        load_weights(name, device="cpu") for name in (spec, str(place / "one" / "best"))
+    )
+    assert ours.policy == theirs.policy == POLICY
+    for name, value in ours.network.state_dict().items():
+        assert torch.equal(value, theirs.network.state_dict()[name]), name
+    identity, policy = described(located(spec))
+    assert (identity, policy) == (ours.identity, POLICY)
+    others = {described(place / n)[0] for n in ("base", "one/best", "one/best/adapter")}
+    assert len({*others, described(place / "two" / "best" / FOLDER)[0]}) == 4
+
+
+def test_an_adapter_can_stand_on_an_adapter(place: Path, tmp_path: Path) -> None:
+    first = str(place / "one" / "best" / FOLDER)
+    trained_in(tmp_path / "second", load_weights(first, device="cpu"), rank=2, seed=9)
+    whole = load(tmp_path / "second" / "best").network.state_dict()
+    found = load_weights(str(tmp_path / "second" / "best" / FOLDER), device="cpu")
+    for name, value in found.network.state_dict().items():
+        assert torch.equal(value, whole[name]), name
+    assert whole_folder_of(tmp_path / "second" / "best" / FOLDER) == place / "base"
+
+
+def broken(place: Path, tmp_path: Path, **settings: Any) -> str:
+    """A copy of an adapter folder with other settings."""
+    folder = tmp_path / "copy"
+    shutil.copytree(place / "one" / "best" / FOLDER, folder)
+    file = folder / "adapter_config.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | settings))
+    return str(folder)
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        (
+            {"base_model_name_or_path": "gone/away/x"},
+            r"is an adapter of 'gone/away/x', which is not",
+        ),
+        ({"base_model_name_or_path": None}, r"base_model_name_or_path is None; allowed: a folder"),
+        ({"base_model_name_or_path": "{other}"}, r"was trained on sha256:\w+, .*other is sha256:"),
+        ({"base_model_name_or_path": "{itself}"}, r"is in the end an adapter of itself"),
+        ({"use_dora": True}, r"use_dora is True; only plain LoRA"),
+        ({"modules_to_save": ["lm_head"]}, r"modules_to_save is \['lm_head'\]; only plain LoRA"),
+    ],
+)
+def test_an_adapter_that_cannot_be_added_is_refused(
+    place: Path, tmp_path: Path, settings: dict[str, Any], words: str
+) -> None:
+    places = {"{other}": str(place / "other"), "{itself}": str(tmp_path / "copy")}
+    changed = {key: places.get(str(value), value) for key, value in settings.items()}
+    spec = broken(place, tmp_path, **changed)
+    with pytest.raises(UserError, match=words):
+        load_weights(spec, device="cpu")
+
+
+def test_an_adapter_without_its_weights_is_refused_before_anything_is_loaded(
+    place: Path, tmp_path: Path
+) -> None:
+    spec = broken(place, tmp_path)
+    (Path(spec) / "adapter_model.safetensors").unlink()
+    with pytest.raises(UserError, match=r"no adapter_model\.safetensors in"):
+        resolve(spec)
+
+
+def test_the_scaling_of_rank_stabilised_adapters_is_theirs(place: Path, tmp_path: Path) -> None:
+    plain, other = (
+        read_adapter(Path(broken(place, tmp_path / str(flag), use_rslora=flag)))
+        for flag in (False, True)
+    )
+    assert other.scaling == pytest.approx(plain.scaling * 2**0.5)  # of rank 2
