@@ -176,7 +176,11 @@ def save_best(
     Raises:
         UserError: it could not be written; the best checkpoint before it is kept.
     """
-    notes: dict[str, Any] = {"step": state.step, "held_out": state.best_score, "base": checkpoint.identity}
+    notes: dict[str, Any] = {
+        "step": state.step,
+        "held_out": state.best_score,
+        "base": checkpoint.identity,
+    }
     with trained.whole() as network:
         if not group.is_first:
             return
