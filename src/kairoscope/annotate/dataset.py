@@ -10,15 +10,17 @@ An episode that cannot be read is a row with its reason; it never ends the run.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 from kairoscope.annotate.answering import Answering, Asking, OnProgress
-from kairoscope.annotate.clips import check_camera
+from kairoscope.annotate.clips import FOLDER, check_camera
 from kairoscope.annotate.evidence import gather, look_for_grippers, present_ids
 from kairoscope.annotate.examples import Example, compared
-from kairoscope.annotate.gathered import Gathered, is_open
+from kairoscope.annotate.gathered import ANSWERS, Gathered, is_open
 from kairoscope.annotate.placing import Placing
 from kairoscope.annotate.results import DATASET_COLUMNS
 from kairoscope.annotate.sealed import sealed, write_rows
+from kairoscope.annotate.shards import Shard, answers_elsewhere
 from kairoscope.annotate.tables import write_boundaries
 from kairoscope.annotate.trusting import Trusted, trusted
 from kairoscope.data.corrections import read_corrections
@@ -139,6 +141,65 @@ def annotate_dataset(
         trust=placing.trust,
         num_damaged=num_damaged + placing.num_damaged,
     )
+
+
+def answer_share(
+    dataset: Dataset,
+    query: Query,
+    run: Run,
+    *,
+    shard: Shard,
+    out: Path,
+    asking: Asking,
+    plan: SignalPlan | None = None,
+    arms: tuple[str, ...] = (),
+    ignores_labels: bool = False,
+    on_progress: OnProgress,
+) -> bool:
+    """Ask the model about one share of the episodes; returns whether all shares are answered now.
+
+    Args:
+        dataset: as for `annotate_dataset`, as are `query`, `asking`, `plan`, `arms` and `on_progress`.
+        run: the shard's.
+        shard: which share.
+        out: folder of all, where clips that have to be cut are put.
+        ignores_labels: see `Gathered`.
+    """
+    grippers = look_for_grippers(dataset, query)
+    gather(
+        dataset,
+        query,
+        run,
+        plan=plan,
+        grippers=grippers,
+        arms=arms,
+        on_episode=lambda done, total: on_progress("reading signals", done, total),
+    )
+    gathered = Gathered(
+        dataset=dataset,
+        query=query,
+        run=run,
+        arms=arms,
+        ignores_labels=ignores_labels,
+        corrections=read_corrections(out) | read_corrections(run.path),
+    )
+    judged = compared(gathered.examples())
+    if asking.camera is not None:
+        check_camera(gathered.rows(), asking.camera)
+    answering = Answering(
+        gathered=gathered,
+        asking=asking,
+        on_progress=on_progress,
+        folder=out / FOLDER,
+        keeps_hash=True,
+    )
+    wanted = answering.wanted(judged)
+    names = [row["clip"] for row in gathered.rows() if row["clip"] in wanted]
+    answering.only = set(shard.takes(names))
+    answering.ask(judged)
+    digests = {row["clip"]: row["digest"] for row in gathered.rows() if row["clip"] in wanted}
+    answered = answers_elsewhere(out, ANSWERS)
+    return {r["clip"] for r in answered if digests.get(r["clip"]) == r["digest"]} >= wanted
 
 
 def _placing(

@@ -7,6 +7,7 @@ OUT next takes their answers in, and asks about nothing that is answered.
 """
 
 import re
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,14 +17,16 @@ from kairoscope.annotate.sealed import SEAL, is_whole, sealed, write_rows
 from kairoscope.core import UserError
 from kairoscope.data.clips import hash_clip
 from kairoscope.json_lines import LineIndex, read_lines
-from kairoscope.run_folders import SHARDS, differing, read_config
+from kairoscope.run_folders import SHARDS, check_folder, check_same, differing, read_config
 from kairoscope.runs import Run
-from kairoscope.storage import file_state
+from kairoscope.storage import Locked, file_state
 
 KIND = "annotation shard"
 HASH = "sha256"
 """Key of a shard's row: of the clip's bytes, which are the same on another machine."""
 WRITTEN_AT_ONCE = 64
+CLAIM_S = 20.0
+"""How long to wait for the other processes that begin at the same moment."""
 Clips = Sequence[tuple[str, Path]]
 """(name, path) of each."""
 
@@ -62,6 +65,20 @@ def shard_config(config: Mapping[str, Any], shard: Shard) -> dict[str, Any]:
     return {**{key: value for key, value in config.items() if key != "source"}, "shard": str(shard)}
 
 
+def claim(out: Path, config: Mapping[str, Any]) -> None:
+    """Make the folder of all that of this question, whichever process comes first."""
+    check_folder(out)
+    until = time.monotonic() + CLAIM_S
+    while not (out / "config.json").exists():
+        try:
+            Run.open(out, kind="annotation", config=config).close()
+        except Locked:
+            if time.monotonic() > until:
+                raise
+            time.sleep(0.05)
+    check_same(out, "annotation", config)
+
+
 def shard_folders(out: Path) -> list[Path]:
     """The run folders of shards that there are."""
     return sorted(path.parent for path in (out / SHARDS).glob("*/config.json"))
@@ -81,22 +98,26 @@ def check_shards(out: Path, config: Mapping[str, Any]) -> None:
             )
 
 
-def answered_elsewhere(out: Path, clips: Mapping[str, Path], besides: Path | None) -> set[str]:
-    """Clips that have an answer in the folder of all or in a shard other than `besides`.
+def answers_elsewhere(
+    out: Path, name: str, besides: Path | None = None
+) -> Iterator[dict[str, Any]]:
+    """Rows in the folder of all and in its shards but for `besides`, one at a time.
 
     Others may be writing there: a line that they are in the middle of does not count.
     """
-    folders = [out, *(folder for folder in shard_folders(out) if folder != besides)]
+    for folder in (out, *(folder for folder in shard_folders(out) if folder != besides)):
+        yield from (row for row in read_lines(folder / f"{name}.jsonl") if is_whole(row))
+
+
+def answered_elsewhere(
+    out: Path, clips: Mapping[str, Path], besides: Path | None = None
+) -> set[str]:
+    """Clips that have an answer in the folder of all or in a shard other than `besides`."""
     return {
         row["clip"]
-        for folder in folders
-        for row in _whole_rows(folder / "clips.jsonl")
+        for row in answers_elsewhere(out, "clips", besides)
         if row["clip"] in clips and row["file"] == file_state(clips[row["clip"]])
     }
-
-
-def _whole_rows(path: Path) -> Iterator[dict[str, Any]]:
-    return (row for row in read_lines(path) if is_whole(row))
 
 
 def take_in(run: Run, clips: Clips) -> int:
@@ -105,18 +126,17 @@ def take_in(run: Run, clips: Clips) -> int:
     An answer counts where the clip is the one that the shard saw: the same file, or the same bytes.
     Where there is no such file on this machine, the shard's word is taken.
     """
-    indexes = [_filled(folder / "clips.jsonl") for folder in shard_folders(run.path)]
+    indexes = shard_rows(run.path, "clips")
     if not indexes:
         return 0
     done = {key[0] for key in run.done_keys("clips", ("clip",))}
     waiting: list[dict[str, Any]] = []
     count = 0
     for name, path in clips:
-        row = None if name in done else _found(indexes, name, path)
+        rows = () if name in done else (answer_about(index, name, path) for index in indexes)
+        row = next((row for row in rows if row is not None), None)
         if row is not None:
-            kept = {key: value for key, value in row.items() if key not in (SEAL, HASH)}
-            here = {"file": file_state(path), "video": run.path_to(path)}
-            waiting.append(sealed({**kept, **here}))
+            waiting.append(sealed({**row, "video": run.path_to(path)}))
             count += 1
         if len(waiting) == WRITTEN_AT_ONCE:
             run.append_all("clips", waiting)
@@ -126,19 +146,22 @@ def take_in(run: Run, clips: Clips) -> int:
     return count
 
 
-def _filled(path: Path) -> LineIndex:
-    index = LineIndex(path, "clip")
-    for _ in index.rows():
-        pass
-    return index
-
-
-def _found(indexes: Sequence[LineIndex], name: str, path: Path) -> dict[str, Any] | None:
+def shard_rows(out: Path, name: str) -> list[LineIndex]:
+    """The rows of a file in every shard of a folder."""
+    indexes = [LineIndex(folder / f"{name}.jsonl", "clip") for folder in shard_folders(out)]
     for index in indexes:
-        row = index.get(name)
-        if row is not None and is_whole(row) and _is_about(row, path):
-            return row
-    return None
+        for _ in index.rows():
+            pass
+    return indexes
+
+
+def answer_about(index: LineIndex, name: str, path: Path) -> dict[str, Any] | None:
+    """A shard's answer about the clip at `path`, as this machine would keep it; None where it has none."""
+    row = index.get(name)
+    if row is None or not is_whole(row) or not _is_about(row, path):
+        return None
+    kept = {key: value for key, value in row.items() if key not in (SEAL, HASH)}
+    return kept | {"file": file_state(path)}
 
 
 def _is_about(row: Mapping[str, Any], path: Path) -> bool:

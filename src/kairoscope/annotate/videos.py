@@ -120,7 +120,7 @@ def annotate_share(
     _settle(run, share)
     done = {key[0] for key in run.done_keys("clips", ("clip",))}
     asking.ask(run, share, done | answered_elsewhere(out, share, run.path))
-    return answered_elsewhere(out, paths, None) == paths.keys()
+    return answered_elsewhere(out, paths) == paths.keys()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """`kairoscope annotate`."""
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -8,7 +9,7 @@ import typer
 
 from kairoscope.cli.app import command, counted, note, say
 from kairoscope.cli.cache import with_store_options
-from kairoscope.cli.dataset import Question, annotate_dataset, note_damaged
+from kairoscope.cli.dataset import Question, annotate_dataset, note_damaged, say_shard_done
 from kairoscope.cli.options import (
     DECODING,
     BatchOption,
@@ -21,6 +22,7 @@ from kairoscope.cli.options import (
 )
 from kairoscope.cli.progress import bars
 from kairoscope.cli.server_options import with_server_options
+from kairoscope.cli.spread import Spread, with_spread_options
 from kairoscope.core import UserError
 from kairoscope.models.server.options import ServerOptions
 
@@ -30,6 +32,7 @@ MAX_LISTED = 20
 @command("From videos to boundaries")
 @with_server_options
 @with_store_options
+@with_spread_options
 def annotate(
     source: Annotated[
         Path,
@@ -123,6 +126,7 @@ def annotate(
     *,
     server: ServerOptions,
     store: Any,
+    spread: Spread,
 ) -> None:
     """Find when every event of a task starts and ends in videos or in a robot dataset.
 
@@ -149,6 +153,7 @@ def annotate(
             labels=labels,
             server=server,
             store=store,
+            spread=spread,
         )
         annotate_dataset(dataset, question, folder, examples=examples or 0, **saving)
         return
@@ -166,6 +171,7 @@ def annotate(
     from kairoscope.data.clips import list_videos
     from kairoscope.data.taskfiles import load_task
     from kairoscope.recipes import get_recipe
+    from kairoscope.recipes.sharding import annotate_shard_stage
     from kairoscope.recipes.stages import annotate_stage, load_engine
     from kairoscope.settings import assignments, changed
 
@@ -183,18 +189,26 @@ def annotate(
             task=recipe.name,
             on_progress=progress,
         )
-        tally = annotate_stage(
+        stage = partial(
+            annotate_stage if spread.shard is None else annotate_shard_stage,
             recipe,
             engine,
             clips,
             asked,
+        )
+        shard = {} if spread.shard is None else {"shard": spread.shard}
+        tally = stage(
             source=source,
             out=folder,
             decoding=how,
             frames=assignments(frames or [], "--frames"),
             on_progress=progress,
             prompt=prompt,
+            **shard,
         )
+    if tally is None:
+        say_shard_done(spread, folder)
+        return
     note_damaged(tally.num_damaged)
     for clip, reason in tally.problems[:MAX_LISTED]:
         note("no boundaries: ", reason if clip in reason else f"{clip}: {reason}")

@@ -2,13 +2,14 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from kairoscope.cli.app import counted, note, say
 from kairoscope.cli.options import check_model
 from kairoscope.cli.progress import bars
+from kairoscope.cli.spread import Spread
 from kairoscope.core import UserError
 from kairoscope.models.server.options import ServerOptions
 
@@ -39,6 +40,7 @@ class Question:
     labels: Path | None = None
     """Labels by hand besides those in the dataset."""
     server: ServerOptions = ServerOptions()
+    spread: Spread = field(default_factory=Spread)
     store: Any = None
     """Looked into before the model is asked."""
 
@@ -84,9 +86,19 @@ def annotate_dataset(
             prompt=asked.prompt,
             num_examples=examples,
             labels=asked.labels,
+            shard=asked.spread.shard,
             on_progress=progress,
         )
+    if tally is None:
+        say_shard_done(asked.spread, out)
+        return
     print_tally(dataset, tally, out)
+
+
+def say_shard_done(spread: Spread, out: Path) -> None:
+    """That a share is answered, and how the whole comes about."""
+    say(f"shard {spread.shard} is done, others are not. The last one puts all together in {out};")
+    say("so does the same command without --shard, which asks about what is missing.")
 
 
 def print_tally(dataset: Any, tally: Any, out: Path) -> None:

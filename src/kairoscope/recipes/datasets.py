@@ -5,7 +5,15 @@ from os.path import relpath
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kairoscope.annotate.dataset import Asking, DatasetTally, OnProgress, Saving, annotate_dataset
+from kairoscope.annotate.dataset import (
+    Asking,
+    DatasetTally,
+    OnProgress,
+    Saving,
+    annotate_dataset,
+    answer_share,
+)
+from kairoscope.annotate.shards import KIND, Shard, check_shards, claim, shard_config
 from kairoscope.annotate.showing import make_clips
 from kairoscope.config import Recipe
 from kairoscope.core import Decoding, UserError
@@ -14,9 +22,9 @@ from kairoscope.data.taskfiles import TaskFile
 from kairoscope.recipes.keeping import keep_count
 from kairoscope.recipes.pages import write_page
 from kairoscope.robot.episode import Dataset
-from kairoscope.robot.naming import signal_plan
+from kairoscope.robot.naming import SignalPlan, signal_plan
 from kairoscope.runs import Run
-from kairoscope.storage import plain
+from kairoscope.storage import Locked, plain
 
 if TYPE_CHECKING:
     from kairoscope.models.engines import Engine
@@ -40,12 +48,15 @@ def annotate_dataset_stage(
     prompt: Path | None = None,
     num_examples: int = 0,
     labels: Path | None = None,
-) -> DatasetTally:
+    shard: Shard | None = None,
+) -> DatasetTally | None:
     """Find the events of a task file in a dataset's episodes; writes the run folder `out`.
 
     Without a model, signals and labelled examples alone. The rows of `labels`, a label file, count as
-    set by hand in this run, and are kept in it. Raises UserError for a task that is not the
-    dataset's, and what `annotate_dataset` raises.
+    set by hand in this run, and are kept in it. Of a `shard`, the model is asked about that share alone;
+    whoever answers the last one goes on with all. None: shares are missing, or another process goes on.
+
+    Raises UserError for a task that is not the dataset's, and what `annotate_dataset` raises.
     """
     plan = signal_plan(
         dataset, task.events, signals=task.signals, offsets=task.offsets, arms=task.arms
@@ -70,7 +81,28 @@ def annotate_dataset_stage(
         "frames": plain(asking.policy) if asking else None,
         "decoding": decoding if model else None,
     }
-    with Run.open(out, kind="annotation", config=run_config | words) as run:
+    run_config |= words
+    check_shards(out, run_config)
+    if shard is not None and not _answer_share(
+        dataset,
+        task,
+        plan,
+        asking,
+        run_config,
+        shard=shard,
+        out=out,
+        labels=labels,
+        ignores_labels=saving.overwrite,
+        on_progress=on_progress,
+    ):
+        return None
+    try:
+        opened = Run.open(out, kind="annotation", config=run_config)
+    except Locked:
+        if shard is None:
+            raise
+        return None  # another one saw that all is there, too
+    with opened as run:
         if labels is not None:
             adopt_corrections(labels, run.path)
         tally = annotate_dataset(
@@ -95,3 +127,40 @@ def annotate_dataset_stage(
     write_page(out)
     on_progress("writing the page", 1, 1)
     return tally
+
+
+def _answer_share(
+    dataset: Dataset,
+    task: TaskFile,
+    plan: SignalPlan | None,
+    asking: Asking | None,
+    run_config: dict[str, Any],
+    *,
+    shard: Shard,
+    out: Path,
+    labels: Path | None,
+    ignores_labels: bool,
+    on_progress: OnProgress,
+) -> bool:
+    """Ask about one share in a run of its own; returns whether all shares are answered now."""
+    if asking is None:
+        raise UserError(
+            f"--shard {shard}: shares out what a model is asked, and none is asked here"
+        )
+    claim(out, run_config)
+    config = shard_config(run_config, shard)
+    with Run.open(out / shard.folder, kind=KIND, config=config) as run:
+        if labels is not None:
+            adopt_corrections(labels, run.path)
+        return answer_share(
+            dataset,
+            task.events,
+            run,
+            shard=shard,
+            out=out,
+            asking=asking,
+            plan=plan,
+            arms=task.arms,
+            ignores_labels=ignores_labels,
+            on_progress=on_progress,
+        )

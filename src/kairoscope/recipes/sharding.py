@@ -1,24 +1,18 @@
 """The share of one process in an annotation that several processes make, on one machine or on many."""
 
-import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from kairoscope.annotate import Tally
-from kairoscope.annotate.shards import KIND, Shard, check_shards, shard_config
+from kairoscope.annotate.shards import KIND, Shard, check_shards, claim, shard_config
 from kairoscope.annotate.videos import annotate_share
 from kairoscope.config import Recipe
 from kairoscope.core import Decoding
 from kairoscope.data.taskfiles import TaskFile
 from kairoscope.models.engines import Engine
 from kairoscope.recipes.stages import Frames, Progress, annotate_stage, annotation_question
-from kairoscope.run_folders import check_folder, check_same
 from kairoscope.runs import Run
 from kairoscope.storage import Locked
-
-CLAIM_S = 20.0
-"""How long to wait for the other processes that begin at the same moment."""
 
 
 def annotate_shard_stage(
@@ -81,17 +75,3 @@ def annotate_shard_stage(
         )
     except Locked:  # another one saw that all is there, too
         return None
-
-
-def claim(out: Path, config: Mapping[str, Any]) -> None:
-    """Make the folder of all that of this question, whichever process comes first."""
-    check_folder(out)
-    until = time.monotonic() + CLAIM_S
-    while not (out / "config.json").exists():
-        try:
-            Run.open(out, kind="annotation", config=config).close()
-        except Locked:
-            if time.monotonic() > until:
-                raise
-            time.sleep(0.05)
-    check_same(out, "annotation", config)
