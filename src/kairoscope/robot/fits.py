@@ -23,9 +23,10 @@ ONE_OF_BOTH = -2.0
 class Anchor:
     """Where an event ends in a moment: a peak and how far it may be before and after, in s."""
 
-    at: Literal["moment", "start", "arrival", "since"] = "moment"
-    """The moment itself, the start of its motion, when the arm arrived where it happens, or some
-    time after it: then the moment only keeps others from being taken for it."""
+    at: Literal["moment", "start", "arrival", "since", "parted"] = "moment"
+    """The moment itself, the start of its motion, when the arm arrived where it happens, when hand and
+    object parted (the moment itself, where that is not known), or some time after it: then the moment
+    only keeps others from being taken for it."""
     before_s: float = 0.15
     after_s: float = 0.15
     motion_share: float = 0.2
@@ -43,8 +44,9 @@ class Fit:
 
 END = Anchor()
 CLOSED = Anchor(before_s=0.06, motion_share=0.1)
-LET_GO = Anchor(before_s=0.25, after_s=0.25)
-"""When a thing is let go while fingers open is a matter of definition: between first and last move."""
+LET_GO = Anchor("parted", before_s=0.25, after_s=0.25)
+"""Without a recorded object, when it is let go while fingers open is a matter of definition: between
+first and last move."""
 ARRIVED = Anchor("arrival", before_s=0.3, after_s=0.3)
 START = Anchor("start")
 SINCE = Anchor("since", before_s=0.05, after_s=3.0)
@@ -165,7 +167,9 @@ def end_of(moment: Moment, anchor: Anchor) -> int:
     """The frame at which an event ends if this moment is its end."""
     if anchor.at == "arrival" and moment.arrival is not None:
         return moment.arrival
-    return moment.frame if anchor.at in ("moment", "since") else moment.start_frame
+    if anchor.at == "parted" and moment.parted is not None:
+        return moment.parted
+    return moment.frame if anchor.at in ("moment", "since", "parted") else moment.start_frame
 
 
 def density_of(moment: Moment, anchor: Anchor, times_s: Floats) -> Floats:
@@ -175,12 +179,15 @@ def density_of(moment: Moment, anchor: Anchor, times_s: Floats) -> Floats:
     at the last; around it the probability falls off exponentially, by 1/e in the anchor's times.
     """
     start_s, peak_s = float(times_s[moment.start_frame]), float(times_s[end_of(moment, anchor)])
-    before_s = anchor.before_s
-    if anchor.at == "moment":
+    before_s, after_s = anchor.before_s, anchor.after_s
+    is_end = anchor.at == "moment" or (anchor.at == "parted" and moment.parted is None)
+    if is_end:
         before_s = max(before_s, anchor.motion_share * (peak_s - start_s))
+    elif anchor.at == "parted":
+        before_s, after_s = END.before_s, END.after_s
     late = np.asarray(times_s) - peak_s
-    weights = np.where(late < 0, np.exp(late / before_s), np.exp(-late / anchor.after_s))
-    if anchor.at == "moment" and moment.end_frame > moment.frame:
+    weights = np.where(late < 0, np.exp(late / before_s), np.exp(-late / after_s))
+    if is_end and moment.end_frame > moment.frame:
         until_s = float(times_s[moment.end_frame])
         weights = np.where((late >= 0) & (np.asarray(times_s) <= until_s), 1.0, weights)
     return np.asarray(weights / weights.sum())

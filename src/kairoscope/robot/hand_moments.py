@@ -46,6 +46,8 @@ def hand_moments(
         hold = (closings if closes else openings).get(id(move.motion))
         start, end, frame = _frames(move, table, moves)
         log_odds, reason = _judged(move, hold, table, body_T, gripper)
+        subject = None if hold is None else _held_object(table, hold)
+        parts = subject is not None and move.is_measured and not closes
         found.append(
             Moment(
                 kind="closing" if closes else "opening",
@@ -58,9 +60,10 @@ def hand_moments(
                 gripper=place,
                 arm=gripper.arm,
                 arm_is_named=gripper.arm_reason == "the file says so",
-                subject=None if hold is None else _held_object(table, hold),
+                subject=subject,
                 arrival=None if closes else _arrival(start, body_T),
                 trust=1.0 / (1.0 + float(np.exp(-gripper.polarity))),
+                parted=move.motion.begun if parts else None,
             )
         )
     return found, holds

@@ -44,3 +44,5 @@ class Moment:
     openings where nothing says which way it closes."""
     arrival: int | None = None
     """For an opening: the frame at which the arm came to the place where it stands then."""
+    parted: int | None = None
+    """For an opening: the frame at which fingers and the object part, where both are recorded."""

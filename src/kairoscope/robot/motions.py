@@ -28,6 +28,10 @@ SETTLED_SHARE = 0.92
 """Of the way: fingers that give way or creep on have nearly all of it behind them by then."""
 
 
+BEGUN_SHARE = 0.1
+"""Of the way: by then an opening hand has parted from what it held."""
+
+
 @dataclass(frozen=True, slots=True)
 class Motion:
     """A stretch in which a signal goes one way."""
@@ -44,6 +48,8 @@ class Motion:
     """Level at `end`."""
     settled: int
     """First frame at which nearly all of `travel` is done: the end, but for a slow finish."""
+    begun: int
+    """First frame at which more of it is done than fingers that were pressed together give back."""
 
 
 def motions_in(signal_T: Floats, times_s: Floats) -> tuple[Motion, ...]:
@@ -116,9 +122,9 @@ def _in_leg(
         way = float(steady[b] - steady[a])
         lasts_s = float(times_s[b] - times_s[a])
         if abs(way) >= max(0.7 * least, 0.2 * abs(travel), SLOWEST_PER_S * lasts_s):
-            done = np.abs(steady[a : b + 1] - steady[a]) >= SETTLED_SHARE * abs(way)
-            settled = a + int(np.argmax(done))
-            motions.append(Motion(a, b, way, float(steady[a]), float(steady[b]), settled))
+            done = np.abs(steady[a : b + 1] - steady[a]) / abs(way)
+            begun, settled = (a + int(np.argmax(done >= s)) for s in (BEGUN_SHARE, SETTLED_SHARE))
+            motions.append(Motion(a, b, way, float(steady[a]), float(steady[b]), settled, begun))
     return motions
 
 

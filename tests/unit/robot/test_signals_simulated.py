@@ -61,6 +61,13 @@ def test_releases_within_the_time_that_fingers_take(from_mimicgen: Errors, verb:
     assert share(from_mimicgen[verb], 0.4) >= 0.95
 
 
+@pytest.mark.parametrize("verb", ["releasing", "placing"])
+def test_a_recorded_object_parts_from_the_fingers_as_they_begin_to_open(
+    from_mimicgen: Errors, verb: str
+) -> None:
+    assert share(from_mimicgen[verb], 0.1) >= 0.9
+
+
 @pytest.mark.parametrize(
     ("verb", "least"), [("grasping", 0.85), ("releasing", 0.9), ("placing", 0.9)]
 )
