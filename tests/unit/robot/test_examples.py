@@ -1,12 +1,14 @@
 """Which demonstrations to label first."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kairoscope.robot.episode import Channel, Episode
-from kairoscope.robot.examples import choose_examples, medoids
+from kairoscope.robot.examples import choose_examples, closings, medoids
 from kairoscope.robot.signals import find_grippers
 
 
@@ -54,6 +56,29 @@ def test_signals_tell_two_ways_of_doing_it_apart() -> None:
     first, second = choose_examples(episodes, 2, find_grippers(episodes))
     assert first.startswith("early")
     assert second.startswith("late")
+
+
+def missing_once(name: str, duration_s: float) -> Episode:
+    """The hand closes on nothing and opens again before it grasps."""
+    one = episode(name, duration_s)
+    gripper, arm = one.channels
+    phase = one.times_s / one.times_s[-1]
+    opening = np.where((phase > 0.2) & (phase < 0.3), 0.1, gripper.values_TD[:, 0])[:, None]
+    return Episode(
+        id=name, times_s=one.times_s, channels=(replace(gripper, values_TD=opening), arm)
+    )
+
+
+def test_the_third_is_one_whose_hand_closes_more_often() -> None:
+    episodes = [episode(f"e{i}", 6 + 0.1 * i) for i in range(12)] + [missing_once("odd", 6.5)]
+    grippers = find_grippers(episodes)
+    assert [closings(one, grippers) for one in episodes] == [(1,)] * 12 + [(2,)]
+    assert "odd" not in choose_examples(episodes, 2, grippers)
+    assert choose_examples(episodes, 3, grippers)[2] == "odd"
+    assert (
+        choose_examples(episodes[:-1], 4, grippers)
+        == choose_examples(episodes[:-1], 13, grippers)[:4]
+    )
 
 
 def test_medoids_have_the_smallest_sum_of_distances() -> None:
