@@ -10,6 +10,7 @@ NAMES = (
     "decode_to_input",
     "trials",
     "constrained",
+    "store",
     "annotate",
     "signals",
     "training",

@@ -22,6 +22,7 @@ NAMES = (
     "decode_to_input",
     "trials",
     "constrained",
+    "store",
     "annotate",
     "signals",
     "training",
