@@ -3,6 +3,7 @@
 import inspect
 from collections.abc import Callable
 from functools import wraps
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -54,12 +55,30 @@ OPTIONS: dict[str, Any] = {
         float | None,
         _option("--price-completion", metavar="P", text="Of a million tokens answered."),
     ],
+    "shared_folder": Annotated[
+        Path | None,
+        _option(
+            "--shared-folder",
+            metavar="FOLDER",
+            text="Where files for --send file are put: one that the server may read (default: that for "
+            "temporary files).",
+        ),
+    ],
+    "reasoning": Annotated[
+        bool,
+        _option("--reasoning", text="A block of reasoning comes before a constrained answer."),
+    ],
     "allow_unconstrained": Annotated[
         bool,
         _option("--allow-unconstrained", text="Go on where the server ignores the constraint."),
     ],
+    "allow_other_frames": Annotated[
+        bool,
+        _option("--allow-other-frames", text="Go on where the server feeds other frames."),
+    ],
 }
 """Field of `ServerOptions` -> the option that sets it."""
+FLAGS = ("reasoning", "allow_unconstrained", "allow_other_frames")
 
 
 def with_server_options(verb: Callable[..., None]) -> Callable[..., None]:
@@ -67,7 +86,7 @@ def with_server_options(verb: Callable[..., None]) -> Callable[..., None]:
     own = inspect.signature(verb, eval_str=True)
     parameters = [p for p in own.parameters.values() if p.name != "server"]
     for name, kind in OPTIONS.items():
-        default = False if name == "allow_unconstrained" else None
+        default = False if name in FLAGS else None
         parameters.append(
             inspect.Parameter(
                 name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=kind

@@ -64,7 +64,13 @@ def _in_process(spec: str, options: EngineOptions) -> Engine:
     )
 
 
-ENGINES: dict[str, Opener] = {"": _in_process}
+def _server(name: str, options: EngineOptions) -> Engine:
+    from kairoscope.models.server.engine import ServedModel
+
+    return ServedModel(name, options.server, name=options.name)
+
+
+ENGINES: dict[str, Opener] = {"": _in_process, "openai": _server}
 """By prefix; the empty one is for weights in this process."""
 
 

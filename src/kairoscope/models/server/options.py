@@ -3,6 +3,7 @@
 import os
 import re
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal, get_args
 from urllib.parse import urlsplit
 
@@ -35,6 +36,13 @@ class ServerOptions:
     price_completion: float | None = None
     allow_unconstrained: bool = False
     """Go on where the server takes a constraint and does not keep to it."""
+    allow_other_frames: bool = False
+    """Go on where the server feeds the model other frames than it was sent."""
+    reasoning: bool = False
+    """A block of reasoning, closed by `</think>`, comes before a constrained answer. Not needed where
+    the server takes reasoning out by itself (vLLM's `--reasoning-parser`)."""
+    shared_folder: Path | None = None
+    """Where files for the server are put; None: the system's folder for temporary files."""
 
 
 def check_options(spec: str, options: ServerOptions) -> None:
@@ -56,6 +64,8 @@ def check_options(spec: str, options: ServerOptions) -> None:
     if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", options.api_key_env):
         # Not repeated: it may be the key itself.
         raise UserError("--api-key-env: takes the name of a variable, such as OPENAI_API_KEY")
+    if options.shared_folder is not None and not options.shared_folder.is_dir():
+        raise UserError(f"--shared-folder {options.shared_folder}: there is no such folder")
     rules = (
         ("--concurrency", options.concurrency, 1 <= options.concurrency <= 4096, "1 to 4096"),
         ("--timeout", options.timeout_s, 0 < options.timeout_s <= 86_400, "above 0, at most 86400"),

@@ -1,0 +1,276 @@
+"""Asking a server about one clip, among many at a time."""
+
+import asyncio
+import json
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from kairoscope.core import (
+    Completion,
+    Decoding,
+    Failed,
+    Request,
+    Sampling,
+    Template,
+    UnreadableClip,
+    UserError,
+)
+from kairoscope.models.grammar import answer_part, template_regex, violation
+from kairoscope.models.server.constraint import Form, accepted_form, constrained
+from kairoscope.models.server.fed import check_fed, expected_tokens
+from kairoscope.models.server.http import Connection, Refused, Unanswered
+from kairoscope.models.server.options import ServerOptions
+from kairoscope.models.server.order import mended, picks
+from kairoscope.models.server.sending import WAYS, Way, medium
+from kairoscope.models.server.usage import Usage
+from kairoscope.models.server.wire import (
+    Choice,
+    Medium,
+    NotAnAnswer,
+    Reply,
+    num_samples,
+    read_reply,
+    request_fields,
+)
+from kairoscope.video.frames import ClipFrames, load_frames
+from kairoscope.video.sampling import PatchGeometry
+
+TEXT_ONLY: dict[str, Any] = {"messages": [{"role": "user", "content": "Say a word."}]}
+THREADS = 2
+"""That decode and encode clips."""
+
+
+class Gone(Exception):
+    """The server answers nothing any more."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What became of a request."""
+
+    request_id: str
+    answer: tuple[Completion, ...] | Failed
+    refused: bool = False
+    """Whether the server would not take it; where it takes none, that is no fault of a clip."""
+
+
+@dataclass(slots=True)
+class Asking:
+    """One pass over many requests: what they share."""
+
+    model: str
+    options: ServerOptions
+    sampling: Sampling
+    decoding: Decoding
+    geometry: PatchGeometry
+    folder: Path
+    """Where files for the server are put."""
+    usage: Usage
+    _pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(THREADS))
+    _in_flight: asyncio.Semaphore = field(init=False)
+    _settling: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _way: Way | None = None
+    _form: Form | None = None
+    _form_known: bool = False
+
+    def __post_init__(self) -> None:
+        self._in_flight = asyncio.Semaphore(self.options.concurrency)
+
+    def close(self) -> None:
+        """Give up clips that nobody waits for."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    async def answer(self, connection: Connection, request: Request) -> Outcome:
+        """Decode, send, check.
+
+        Raises:
+            Gone: the server does not answer this, nor anything else.
+            UserError: a wrong key, a constraint that is ignored, or other frames than were sent.
+        """
+        loop = asyncio.get_running_loop()
+        try:
+            frames = await loop.run_in_executor(
+                self._pool, load_frames, request.video, request.policy, self.geometry
+            )
+        except UnreadableClip as error:
+            return Outcome(request_id=request.id, answer=Failed(reason=str(error)))
+        try:
+            found = await self._completions(connection, request, frames)
+        except Refused as error:
+            failed = Failed(reason=f"{request.video}: {error}")
+            return Outcome(request_id=request.id, answer=failed, refused=True)
+        except Unanswered as error:
+            await self._blame(connection, error)
+            failed = Failed(reason=f"{request.video}: the server fails on it ({error})")
+            return Outcome(request_id=request.id, answer=failed)
+        return Outcome(request_id=request.id, answer=found)
+
+    async def _blame(self, connection: Connection, error: Unanswered) -> None:
+        """Raise Gone unless the server still answers something else: then the clip is to blame."""
+        if error.fault in ("connection", "busy"):
+            raise Gone(str(error)) from error
+        body = {"model": self.model, **TEXT_ONLY, "max_tokens": 1}
+        try:
+            await connection.ask("POST", "chat/completions", json.dumps(body).encode())
+        except (Unanswered, Refused) as also:
+            raise Gone(f"{error}; and a question without a clip: {also}") from also
+
+    async def _completions(
+        self, connection: Connection, request: Request, frames: ClipFrames
+    ) -> tuple[Completion, ...]:
+        template = await self._template(connection, request, frames)
+        if self._way is None:
+            # The first clip finds out how clips can be sent; the others wait for it.
+            async with self._settling:
+                if self._way is None:
+                    return await self._first(connection, request, frames, template)
+        return await self._sent(connection, request, frames, template, self._way)
+
+    async def _first(
+        self,
+        connection: Connection,
+        request: Request,
+        frames: ClipFrames,
+        template: Template | None,
+    ) -> tuple[Completion, ...]:
+        """Try the ways one after the other; the first that the server takes is the way for all."""
+        ways = WAYS[self.options.send]
+        for way in ways:
+            try:
+                found = await self._sent(connection, request, frames, template, way)
+            except Refused:
+                if way == ways[-1]:
+                    raise
+                continue
+            self._way = way
+            return found
+        raise AssertionError("unreachable")
+
+    async def _template(
+        self, connection: Connection, request: Request, frames: ClipFrames
+    ) -> Template | None:
+        """The grammar that the answer is held to."""
+        if self.decoding == "free":
+            return None
+        if request.template is None:
+            raise UserError(f"request {request.id!r} has no template; decode it freely instead")
+        async with self._settling:
+            if not self._form_known:
+                self._form = await accepted_form(connection, self.model, self.options)
+                self._form_known = True
+        return request.template(frames.times_s)
+
+    async def _sent(
+        self,
+        connection: Connection,
+        request: Request,
+        frames: ClipFrames,
+        template: Template | None,
+        way: Way,
+    ) -> tuple[Completion, ...]:
+        """Send a clip's frames one way and make completions of what comes back."""
+        loop = asyncio.get_running_loop()
+        with ExitStack() as stack:
+            context = medium(way, frames, request.policy, self.geometry, self.folder)
+            sent = await loop.run_in_executor(self._pool, stack.enter_context, context)
+            async with self._in_flight:
+                started = time.perf_counter()
+                reply = await self._asked(connection, request, sent, template, self.sampling)
+                check_fed(reply, frames, self.geometry, way, self.options)
+                texts = [
+                    await self._in_order(connection, request, sent, template, choice, trial)
+                    for trial, choice in enumerate(reply.choices, self.sampling.first_trial)
+                ]
+                seconds = time.perf_counter() - started
+        return self._made(texts, reply, frames, seconds)
+
+    async def _asked(
+        self,
+        connection: Connection,
+        request: Request,
+        sent: Medium,
+        template: Template | None,
+        sampling: Sampling,
+    ) -> Reply:
+        body = request_fields(self.model, request.prompt, sent, sampling, request_id=request.id)
+        if template is not None and self._form is not None:
+            regex = template_regex(template, reasoning=self.options.reasoning)
+            body |= constrained(self._form, regex)
+        content = json.dumps(body, ensure_ascii=False).encode("utf-8", "backslashreplace")
+        expected = num_samples(sampling)
+        for tries_left in reversed(range(self.options.attempts)):
+            found = await connection.ask("POST", "chat/completions", content)
+            try:
+                reply = read_reply(found, expected)
+            except NotAnAnswer as error:
+                if not tries_left:
+                    raise Unanswered("broken answer", str(error)) from error
+                continue
+            self.usage.prompt_tokens += reply.num_prompt_tokens
+            self.usage.completion_tokens += reply.num_new_tokens
+            return reply
+        raise AssertionError("unreachable")
+
+    async def _in_order(
+        self,
+        connection: Connection,
+        request: Request,
+        sent: Medium,
+        template: Template | None,
+        choice: Choice,
+        trial: int,
+    ) -> Choice:
+        """An answer whose times are in order: from the first that is not on, it is asked for again.
+
+        Raises:
+            UserError: the constraint was taken and ignored.
+        """
+        if template is None or self._form is None or choice.finish == "length":
+            return choice
+        again = replace(self.sampling, trials=1, first_trial=trial)
+        for _ in template:
+            answer = answer_part(choice.text)
+            values = picks(template, answer)
+            if values is None:
+                self._check_ignored(template, answer)
+                return choice
+            rest = mended(template, values)
+            if rest is None:
+                return choice
+            reply = await self._asked(connection, request, sent, rest, again)
+            choice = reply.choices[0]
+        return choice
+
+    def _check_ignored(self, template: Template, answer: str) -> None:
+        if not self.options.allow_unconstrained:
+            raise UserError(
+                f"{self.options.base_url}: the server took the constraint and did not keep to it "
+                f"({violation(template, answer)}); use --decoding free, or --allow-unconstrained to "
+                "go on and count what does not fit"
+            )
+
+    def _made(
+        self, choices: Sequence[Choice], reply: Reply, frames: ClipFrames, seconds: float
+    ) -> tuple[Completion, ...]:
+        trials = self.sampling.trials
+        # One answer stands for all trials where they cannot differ.
+        all_of_them = list(choices) * (trials // len(choices))
+        num_vision = expected_tokens(frames, self.geometry)
+        return tuple(
+            Completion(
+                text=choice.text,
+                trial=trial,
+                frame_times_s=frames.times_s,
+                num_prompt_tokens=reply.num_prompt_tokens,
+                num_vision_tokens=num_vision,
+                num_new_tokens=reply.num_new_tokens // len(reply.choices),
+                seconds=seconds / trials,
+                finish=choice.finish,
+            )
+            for trial, choice in enumerate(all_of_them, self.sampling.first_trial)
+        )

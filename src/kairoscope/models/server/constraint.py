@@ -1,0 +1,67 @@
+"""Which form of constraint a server takes, found out by asking; and a model that only thinks first."""
+
+import json
+import re
+from typing import Any, Literal
+
+from kairoscope.core import UserError
+from kairoscope.models.grammar import answer_part
+from kairoscope.models.server.http import Connection, Refused
+from kairoscope.models.server.options import ServerOptions
+from kairoscope.models.server.wire import NotAnAnswer, read_reply
+
+Form = Literal["structured_outputs", "regex", "guided_regex"]
+"""Field of a request: of vLLM, of SGLang, of vLLM before 0.12 (later ones take it and do nothing)."""
+FORMS: tuple[Form, ...] = ("structured_outputs", "regex", "guided_regex")
+PROBE = r"<(?:0\.25|0\.75)> <(?:0\.25|0\.75)>"
+"""What no model writes of its own accord when asked for a word."""
+FEW_TOKENS, THINKING_TOKENS = 64, 4096
+
+
+def constrained(form: Form, regex: str) -> dict[str, Any]:
+    """The fields of a request that hold its answer to a regular expression."""
+    return {form: {"regex": regex}} if form == "structured_outputs" else {form: regex}
+
+
+async def accepted_form(connection: Connection, model: str, options: ServerOptions) -> Form | None:
+    """The first form that a server keeps to; None: it keeps to none, and that is allowed.
+
+    Raises:
+        UserError: it keeps to none.
+    """
+    said: list[str] = []
+    for form in FORMS:
+        try:
+            text = await _probe(connection, model, form)
+        except Refused as error:
+            said.append(f"{form}: refused ({error.words})")
+            continue
+        if re.fullmatch(PROBE, text):
+            return form
+        said.append(f"{form}: taken and ignored, it wrote {text[:40]!r}")
+    if options.allow_unconstrained:
+        return None
+    raise UserError(
+        f"{options.base_url}: the server holds no answer to a constraint ({'; '.join(said)}); use "
+        "--decoding free, or --allow-unconstrained to ask all the same and count what does not fit"
+    )
+
+
+async def _probe(connection: Connection, model: str, form: Form) -> str:
+    """The answer part of a constrained answer to a question without a video."""
+    for most in (FEW_TOKENS, THINKING_TOKENS):
+        body: dict[str, Any] = {
+            "model": model,
+            "messages": [{"role": "user", "content": "Say a word."}],
+            "max_tokens": most,
+            "temperature": 0,
+            **constrained(form, PROBE),
+        }
+        found = await connection.ask("POST", "chat/completions", json.dumps(body).encode())
+        try:
+            choice = read_reply(found, 1).choices[0]
+        except NotAnAnswer as error:
+            raise Refused(200, str(error)) from error
+        if choice.finish == "stop" or not choice.text.startswith("<think>"):
+            break
+    return answer_part(choice.text).strip()

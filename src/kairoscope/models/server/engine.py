@@ -1,0 +1,203 @@
+"""A model behind an OpenAI-compatible server, as `core.Model` has it."""
+
+import tempfile
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import closing
+from functools import cached_property
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from kairoscope.core import (
+    Answer,
+    Decoding,
+    FramePolicy,
+    Request,
+    Sampling,
+    UserError,
+)
+from kairoscope.models.checkpoint import read_policy, weights_identity
+from kairoscope.models.decode import check_sampling
+from kairoscope.models.server.asking import THREADS, Asking, Gone, Outcome
+from kairoscope.models.server.background import Background
+from kairoscope.models.server.http import Connection, Refused, Unanswered
+from kairoscope.models.server.options import ServerOptions, check_options
+from kairoscope.models.server.usage import Usage
+from kairoscope.models.server.wire import served_model
+from kairoscope.storage import canonical_json, read_json
+from kairoscope.video.sampling import QWEN3_GEOMETRY, QWEN25_GEOMETRY, PatchGeometry
+
+REFUSALS = 5
+"""So many clips refused and none answered: the server takes none of them."""
+SERVER_OF_ITS_OWN = ("id", "root", "parent", "max_model_len")
+"""Fields of a server's model that stay when the server is started again or moved. `created` is the
+time of the question with vLLM, and of the start with others."""
+
+
+class ServedModel:
+    """Asks a server over HTTP; many clips at once, answers in the order in which they come."""
+
+    def __init__(self, model: str, options: ServerOptions, *, name: str | None = None) -> None:
+        """Nothing is asked yet.
+
+        Args:
+            model: as the server calls it.
+            options: address, limits, prices.
+            name: what runs and reports call it; None: `openai:` and the model.
+
+        Raises:
+            UserError: options with which no server can be asked.
+        """
+        check_options(f"openai:{model}", options)
+        self.model = model
+        self.options = options
+        self.name = name or f"openai:{model}"
+        self.usage = Usage()
+
+    name: str
+    """What the user called it."""
+    usage: Usage
+    """What was asked through this object so far."""
+
+    @cached_property
+    def served(self) -> dict[str, Any]:
+        """What the server says about the model. Asked once.
+
+        Raises:
+            UserError: no such model, or no server.
+        """
+        url = str(self.options.base_url)
+        try:
+            with closing(self._background()) as background:
+                found = background.run(background.context.ask("GET", "models"))
+        except Refused as error:
+            if error.status in (404, 405, 501):
+                return {"id": self.model}
+            raise UserError(f"{url}: {error}") from error
+        except Unanswered as error:
+            raise UserError(
+                f"{url}: no server answers there ({error}); start it, or give another --base-url"
+            ) from error
+        return dict(served_model(found, self.model, url))
+
+    def _background(self) -> Background[Connection]:
+        return Background(lambda: Connection(self.options, self.usage))
+
+    @cached_property
+    def _folder(self) -> Path | None:
+        """The checkpoint's folder, where it lies on this machine, too."""
+        root = self.served.get("root")
+        if not isinstance(root, str) or not Path(root).is_absolute():
+            return None
+        return Path(root) if (Path(root) / "config.json").is_file() else None
+
+    @cached_property
+    def identity(self) -> str:
+        """Changes when the model changes, and not when the server moves.
+
+        Where the checkpoint can be seen from here, its weights' hash; else what the server calls it
+        and where it has it from. Never the server's address.
+        """
+        weights = weights_identity(self._folder) if self._folder is not None else None
+        known = {key: self.served.get(key) for key in SERVER_OF_ITS_OWN}
+        if weights is not None:
+            known = {"weights": weights, "max_model_len": known["max_model_len"]}
+        digest = sha256(canonical_json(known).encode("utf-8")).hexdigest()[:16]
+        return f"served:{digest}"
+
+    @cached_property
+    def policy(self) -> FramePolicy | None:
+        """The checkpoint's own frames, where it lies on this machine, too, and says so."""
+        return read_policy(self._folder) if self._folder is not None else None
+
+    @cached_property
+    def geometry(self) -> PatchGeometry:
+        """Of the checkpoint where it can be seen, else Qwen3-VL's where the name says so."""
+        if self._folder is not None:
+            config = read_json(self._folder / "config.json")
+            newer = isinstance(config, dict) and "qwen3" in str(config.get("model_type"))
+        else:
+            names = f"{self.served.get('root')} {self.model}".lower()
+            newer = any(word in names for word in ("qwen3", "reason2"))
+        return QWEN3_GEOMETRY if newer else QWEN25_GEOMETRY
+
+    def answer(
+        self, requests: Iterable[Request], sampling: Sampling, decoding: Decoding
+    ) -> Iterator[Answer]:
+        """See `core.Model`. Answers come as they finish; requests are taken as there is room.
+
+        Raises:
+            UserError: the server ends, ignores a constraint, feeds the model other frames or takes
+                no clip at all; what was answered before has been given.
+        """
+        check_sampling(sampling)
+        if decoding == "posterior":
+            raise UserError(
+                f"--model {self.name}: a server gives no distribution over times; use --decoding "
+                "constrained (with --trials N --temperature 1, the spread of N answers says how sure "
+                "it is), or free"
+            )
+        num_answered = 0
+        try:
+            with closing(self._outcomes(requests, sampling, decoding)) as outcomes:
+                for outcome in _less_refusals(outcomes):
+                    num_answered += 1
+                    yield outcome.request_id, outcome.answer
+        except Gone as error:
+            raise UserError(
+                f"{self.options.base_url}: the server does not answer any more ({error}); "
+                f"{num_answered} clips were answered in this session and are kept: run the same "
+                "command again when the server is there, and only the rest is asked"
+            ) from error
+
+    def _outcomes(
+        self, requests: Iterable[Request], sampling: Sampling, decoding: Decoding
+    ) -> Generator[Outcome, None, None]:
+        geometry = self.geometry
+        with (
+            tempfile.TemporaryDirectory(
+                prefix="kairoscope-", dir=self.options.shared_folder
+            ) as folder,
+            closing(self._background()) as background,
+        ):
+            # Readable by a server of another user; its files have names that nobody guesses.
+            Path(folder).chmod(0o711)
+            asking = Asking(
+                model=self.model,
+                options=self.options,
+                sampling=sampling,
+                decoding=decoding,
+                geometry=geometry,
+                folder=Path(folder),
+                usage=self.usage,
+            )
+            with closing(asking):
+                yield from background.finished(
+                    requests, asking.answer, at_once=self.options.concurrency + THREADS
+                )
+
+
+def _less_refusals(outcomes: Iterator[Outcome]) -> Iterator[Outcome]:
+    """Refusals are held back until an answer shows that they were about their clips.
+
+    Raises:
+        UserError: the server refused the first `REFUSALS` clips.
+    """
+    held: list[Outcome] = []
+    is_taken = False
+    for outcome in outcomes:
+        if outcome.refused and not is_taken:
+            held.append(outcome)
+            if len(held) == REFUSALS:
+                first = held[0].answer
+                raise UserError(
+                    f"the server refuses every clip; nothing of it is recorded. The first: "
+                    f"{getattr(first, 'reason', first)}"
+                )
+            continue
+        is_taken = is_taken or not hasattr(outcome.answer, "reason")
+        if is_taken:
+            yield from held
+            held.clear()
+        yield outcome
+    yield from held
