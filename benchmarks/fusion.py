@@ -11,6 +11,7 @@ first K clips of each are labelled, the mixes adapted to them, and the others ju
 
 import argparse
 import json
+from collections import defaultdict
 from collections.abc import Sequence
 from itertools import combinations
 from pathlib import Path
@@ -19,8 +20,9 @@ import numpy as np
 
 from benchmarks.fusion_clips import real_clips, simulated_clips
 from kairoscope.annotate.trusting import STRENGTH
+from kairoscope.annotate.usual_error import KEY, usual_error_s
 from kairoscope.calibration import best_share, reliability, review_order, share_found
-from kairoscope.fusion import Floats, Pool, fuse
+from kairoscope.fusion import Floats, Fused, Pool, expected_error_s, fuse
 from kairoscope.fusion.doubt import agreement, doubting, lost_share
 from kairoscope.pool_fitting import (
     DEFAULTS,
@@ -32,6 +34,7 @@ from kairoscope.pool_fitting import (
 )
 from kairoscope.report.reliability import reliability_plot, review_plot
 from kairoscope.report.svg import standalone
+from kairoscope.robot.wording import meaning_of
 
 SOURCES = ("model", "signals", "prior")
 DEFAULTS_PATH = Path(__file__).parents[1] / "src/kairoscope" / DEFAULTS
@@ -51,7 +54,7 @@ class Judged:
             found = fuse(clip.times_s, clip.boundaries, evidence, pool)
             errors.append([abs(f.time_s - clip.truth_s[f.slot]) for f in found])
             confidences += [f.confidence for f in found]
-            doubts += [f.expected_error_s for f in found]
+            doubts += [doubt_s(clip, f) for f in found]
             inside += [
                 f.interval_s[0] - 1e-6 <= clip.truth_s[f.slot] <= f.interval_s[1] + 1e-6
                 for f in found
@@ -76,6 +79,23 @@ class Judged:
         """How many of those off by more than 0.25 s are in the first 20 %."""
         first = list(review_order(self.doubts))[: round(0.2 * len(self.errors))]
         return f"{int((~self.hits)[first].sum())} of {int((~self.hits).sum())}"
+
+
+def doubt_s(clip: Labelled, found: Fused) -> float:
+    """What `annotate` orders by: how far a boundary is expected to be off."""
+    usual_s = usual_error_s(clip.names[found.slot])
+    return expected_error_s(clip.times_s, found.probabilities_T, found.time_s, usual_s)
+
+
+def usual_errors(clips: Sequence[Labelled], pool: Pool) -> dict[str, float]:
+    """Action -> mean error of its ends that are within 0.25 s, from all sources."""
+    found: dict[str, list[float]] = defaultdict(list)
+    for clip in clips:
+        for end in fuse(clip.times_s, clip.boundaries, clip.evidence, pool):
+            error_s = abs(end.time_s - clip.truth_s[end.slot])
+            if error_s <= WITHIN_S + 1e-6:
+                found[meaning_of(clip.names[end.slot]).action].append(error_s)
+    return {action: round(float(np.mean(own)), 4) for action, own in sorted(found.items())}
 
 
 def difference(one: Judged, other: Judged) -> str:
@@ -152,6 +172,7 @@ def learn(pairs: Sequence[tuple[Path, Path]]) -> None:
     row = {
         "learned_on": about,
         "command": "python -m benchmarks.fusion --fit",
+        KEY: usual_errors(told, pool),
         "mixes": pool_to_json(pool),
     }
     DEFAULTS_PATH.write_text(json.dumps(row, indent=1) + "\n")

@@ -136,6 +136,7 @@ def labelled(
         boundaries=ends_in_turn(len(demo.query)),
         evidence=evidence,
         truth_s={f"end {i}": event.end_s for i, event in enumerate(demo.gold, 1)},
+        names={f"end {i}": name for i, name in enumerate(demo.query, 1)},
     )
 
 

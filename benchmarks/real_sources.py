@@ -21,6 +21,7 @@ import numpy as np
 from benchmarks.fusion_clips import labelled, model_evidence, signal_evidence
 from benchmarks.results import RESULTS, Goal, Result, Table, shown_command, write
 from kairoscope.annotate.trusting import STRENGTH
+from kairoscope.calibration import reliability
 from kairoscope.events import Event
 from kairoscope.fusion import Floats, Pool, fuse
 from kairoscope.fusion.doubt import agreement, doubting, lost_share
@@ -119,6 +120,7 @@ class Outcome:
 
     inside: bool
     error_s: float
+    confidence: float
 
 
 def outcomes(clip: Clip, told: Labelled, sources: Sequence[str], pool: Pool) -> list[Outcome]:
@@ -132,7 +134,7 @@ def outcomes(clip: Clip, told: Labelled, sources: Sequence[str], pool: Pool) -> 
         strict=True,
     ):
         inside = start_s - TOLERANCE_S <= one.time_s <= end_s + TOLERANCE_S
-        found.append(Outcome(inside, abs(one.time_s - told.truth_s[one.slot])))
+        found.append(Outcome(inside, abs(one.time_s - told.truth_s[one.slot]), one.confidence))
     return found
 
 
@@ -168,6 +170,7 @@ def judged(clips: Sequence[Clip], examples: Sequence[Clip]) -> dict[str, list[Ou
 
 
 def table(title: str, found: dict[str, list[Outcome]]) -> Table:
+    """Errors, and whether confidences came true: how often a boundary was within 0.25 s of its nominal end."""
     rows = [
         (
             way,
@@ -175,12 +178,23 @@ def table(title: str, found: dict[str, list[Outcome]]) -> Table:
             f"{np.mean([one.inside for one in own]):.0%}",
             f"{np.median([one.error_s for one in own]):.3f}",
             f"{np.mean([one.error_s for one in own]):.3f}",
+            *_calibration(own),
         )
         for way, own in found.items()
         if own
     ]
-    columns = ("from", "boundaries", "inside +-0.25 s", "median error s", "mean error s")
+    columns = (
+        *("from", "boundaries", "inside +-0.25 s", "median error s", "mean error s"),
+        *("mean confidence", "within 0.25 s", "calibration error"),
+    )
     return Table(title=title, columns=columns, rows=tuple(rows))
+
+
+def _calibration(found: Sequence[Outcome]) -> tuple[str, str, str]:
+    sure = [one.confidence for one in found]
+    came = [one.error_s <= TOLERANCE_S + 1e-6 for one in found]
+    off = reliability(sure, came).error
+    return f"{np.mean(sure):.0%}", f"{np.mean(came):.0%}", f"{off:.3f}"
 
 
 def result(data: Path, run: Path, after: Path | None) -> Result:

@@ -7,7 +7,7 @@ combination of sources by itself.
 import json
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib.resources import files
 from itertools import combinations, product
@@ -34,6 +34,8 @@ class Labelled:
     evidence: Evidence
     truth_s: Mapping[str, float]
     """By slot, as far as known."""
+    names: Mapping[str, str] = field(default_factory=dict)
+    """Of the events, by slot, as far as anybody asks."""
 
 
 @cache

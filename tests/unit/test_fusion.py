@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from kairoscope.annotate.usual_error import usual_error_s
 from kairoscope.calibration import Calibration
 from kairoscope.fusion import (
     Boundary,
@@ -15,12 +16,14 @@ from kairoscope.fusion import (
     Pool,
     Trust,
     ends_in_turn,
+    expected_error_s,
     fuse,
     in_order,
     marginals,
     on_frames,
     quantile_frame,
     starts_and_ends,
+    within,
 )
 from kairoscope.posteriors import mass_before
 
@@ -232,3 +235,25 @@ def test_what_cannot_be_is_refused() -> None:
         Mix(trust={"model": Trust(1.0, 0.0)})
     with pytest.raises(ValueError, match="after an earlier"):
         fuse(TIMES, (Boundary(slot="end 1", after=0),), {}, POOL)
+
+
+@given(data=st.data(), at=st.integers(0, len(TIMES) - 1), usual_s=st.floats(0, 0.25))
+def test_what_is_usual_stands_in_for_what_is_near(
+    data: st.DataObject, at: int, usual_s: float
+) -> None:
+    p = bump(data.draw(st.floats(-1, 7)), data.draw(st.sampled_from([1e-3, 0.1, 1.0, 50.0])))
+    moment_s = float(TIMES[at])
+    found = expected_error_s(TIMES, p, moment_s, usual_s)
+    near = within(TIMES, p, moment_s)
+    assert near * usual_s - 1e-9 <= found <= expected_error_s(TIMES, p, moment_s) + near * usual_s
+    assert found >= (1 - near) * 0.25 + near * usual_s - 1e-6
+    assert expected_error_s(TIMES, p, moment_s, 0.25) >= found - 1e-9
+
+
+def test_of_two_that_are_equally_sharp_the_kind_that_is_usually_worse_comes_first() -> None:
+    p = bump(2.0, 0.05)
+    grasp, release = (usual_error_s(name) for name in ("grasping it", "releasing it"))
+    assert 0 < grasp < release < 0.25
+    assert grasp < usual_error_s("something else happens") < release
+    doubts = [expected_error_s(TIMES, p, 2.0, usual) for usual in (grasp, release)]
+    assert doubts[0] < doubts[1]

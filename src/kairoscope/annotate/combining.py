@@ -11,6 +11,7 @@ from typing import Literal
 
 import numpy as np
 
+from kairoscope.annotate.usual_error import usual_error_s
 from kairoscope.annotate.videos import LOW_CONFIDENCE
 from kairoscope.events import Query
 from kairoscope.fusion import Fused, Pool, ends_by_arm, expected_error_s, fuse, speaking, within
@@ -203,7 +204,8 @@ def _boundary(
         }
         sources = speaking(told, fused.slot)
         sure = pool.mix(sources).calibration(_mass(fused, times_s, end_s))
-        doubt_s = expected_error_s(times_s, fused.probabilities_T, end_s)
+        usual_s = usual_error_s(name)
+        doubt_s = expected_error_s(times_s, fused.probabilities_T, end_s, usual_s)
     low_s, high_s = fused.interval_s
     return Boundary(
         event=name,

@@ -229,9 +229,23 @@ def within(times: Floats, probabilities_T: Floats, moment_s: float) -> float:
     return min(1.0, float(probabilities_T[near].sum()))
 
 
-def expected_error_s(times: Floats, probabilities_T: Floats, moment_s: float) -> float:
-    """Mean distance of the boundary from a moment under its distribution, in s."""
-    return float(probabilities_T @ np.abs(times - moment_s))
+def expected_error_s(
+    times: Floats, probabilities_T: Floats, moment_s: float, usual_s: float | None = None
+) -> float:
+    """Mean distance of the boundary from a moment under its distribution, in s.
+
+    Args:
+        times: (T,) of the frames.
+        probabilities_T: of the boundary.
+        moment_s: where it was put.
+        usual_s: what boundaries of its kind that are right are off by, in the place of what the
+            distribution says about its own 0.25 s: there it is no judge of itself.
+    """
+    off_T = np.abs(times - moment_s)
+    if usual_s is None:
+        return float(probabilities_T @ off_T)
+    far = off_T > CONFIDENT_WITHIN_S + EXACT_S
+    return float(probabilities_T[far] @ off_T[far] + (1 - probabilities_T[far].sum()) * usual_s)
 
 
 def _said(times: Floats, own_T: Floats, fused_T: Floats, without_T: Floats) -> Said:
