@@ -12,6 +12,8 @@ from kairoscope.runs import Run
 
 MOST = 24
 """Clips take a few tenths of a second and some hundred kB each. `kairoscope review` shows them all."""
+MOST_DRAWN = 3
+"""Of pictures that are drawn from states first: that takes the better part of a minute each."""
 
 
 def make_clips(
@@ -28,7 +30,8 @@ def make_clips(
         camera: as the user named it; None: the first that does not move with a hand.
         on_clip: told (clips done, clips in all).
     """
-    order = sorted(_unseen(run), key=_doubt)[:MOST]
+    most = MOST_DRAWN if getattr(dataset, "draws", False) else MOST
+    order = sorted(_unseen(run), key=_doubt)[:most]
     wanted = {row["clip"] for row in order}
     done = 0
     for row in run.rows(ROWS, KEY) if wanted else ():

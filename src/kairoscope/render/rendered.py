@@ -24,6 +24,8 @@ class RenderedDataset:
     size_px: int
     quality: Quality
     assets: Assets
+    draws: bool = True
+    """Pictures take time: nobody should ask for all of them."""
 
     @property
     def path(self) -> Path:
