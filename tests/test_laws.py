@@ -21,10 +21,12 @@ from kairoscope.core import (
     Sampling,
     Slot,
     Template,
+    Text,
     Unparsed,
 )
 from kairoscope.data.split import split_by_group
 from kairoscope.evaluate import evaluate, evaluation_config
+from kairoscope.fields import load_schema
 from kairoscope.recipes import RECIPES
 from kairoscope.runs import Run, read_records
 
@@ -79,9 +81,27 @@ def physics_score_example(folder: Path) -> Path:
     return folder
 
 
+def av_captions_example(folder: Path) -> Path:
+    """Nine labelled clips."""
+    rng = random.Random(3)
+    for i in range(9):
+        label: dict[str, Any] = {
+            field.name: rng.sample(field.values, 2)
+            if field.kind == "set"
+            else rng.choice(field.values)
+            if field.values
+            else f"number {i}"
+            for field in load_schema("driving").fields
+        }
+        (folder / f"{i}.label.json").write_text(json.dumps(label), encoding="utf-8")
+        (folder / f"{i}.camera_front.mp4").write_bytes(b"")
+    return folder
+
+
 EXAMPLES: dict[str, Callable[[Path], Path]] = {
     "subtask-times": subtask_times_example,
     "physics-score": physics_score_example,
+    "av-captions": av_captions_example,
 }
 
 each_recipe = pytest.mark.parametrize("recipe", RECIPES.values(), ids=list(RECIPES))
@@ -158,6 +178,9 @@ def walk(template: Template, rng: random.Random) -> tuple[str, list[str]]:
     for part in template:
         if isinstance(part, str):
             text += part
+            continue
+        if isinstance(part, Text):
+            text += " ".join(rng.choices(("car", "tree.", "12"), k=rng.randint(1, 4)))
             continue
         lowest = 0 if part.not_before is None else picks[part.not_before]
         picks.append(rng.randrange(lowest, len(part.choices)))

@@ -71,14 +71,15 @@ class Slot:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Text:
     """A place in an answer that takes words of the model's own, none of them a quotation mark, a
-    backslash or a line break. The literal after it, which begins with a quotation mark, ends it."""
+    backslash or a line break. The literal after it, which begins with a quotation mark, or with
+    one blank and a quotation mark, ends it."""
 
     name: str
     max_tokens: int
 
 
-Template = tuple[str | Slot, ...]
-"""The whole grammar of an answer: literal text and slots, in order."""
+Template = tuple[str | Slot | Text, ...]
+"""The whole grammar of an answer: literal text, slots and free words, in order."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -222,6 +223,17 @@ class Sampling:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Span:
+    """A part of a clip that is shown as if it were a clip of its own, from 0 s on."""
+
+    start_s: float
+    end_s: float
+    slow: float = 1.0
+    """How much longer it is said to last. The policy's frames are taken of that: with 7.5, a policy of
+    4 frames a second shows all frames of a clip of 30, at the pace that the model is used to."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
     """One question to a model about one clip."""
 
@@ -231,6 +243,10 @@ class Request:
     policy: FramePolicy
     template: Callable[[Sequence[float]], Template] | None = None
     """Frame times in s -> grammar; needed for constrained and posterior decoding."""
+    span: Span | None = None
+    """None: the whole clip. Times of the answer count from its start, and are slowed down as it is."""
+    query: Any = None
+    """What the prompt is made of, for those who ask further; no engine looks at it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

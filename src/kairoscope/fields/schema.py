@@ -182,7 +182,9 @@ def _values(row: Mapping[str, Any], kind: Kind, where: str) -> tuple[str, ...]:
     if not good or not 2 - (kind == "set") <= len(values) <= MAX_VALUES:
         raise UserError(f"{where}: values is {values!r}; allowed: 2 to {MAX_VALUES} texts")
     if odd := next((v for v in values if not _is_plain(v)), None):
-        raise UserError(f"{where}: value {odd!r} has a quotation mark, a backslash, a line break or blanks around it")
+        raise UserError(
+            f"{where}: value {odd!r} has a quotation mark, a backslash, a line break or blanks around it"
+        )
     folded = [folded_text(value) for value in values]
     if twice := next((v for v, f in zip(values, folded, strict=True) if folded.count(f) > 1), None):
         raise UserError(f"{where}: value {twice!r} is there twice (case and dashes do not count)")

@@ -2,11 +2,14 @@
 
 <answer>
 {
-"weather": "Light rain",
-"behaviours": {"Vehicle following": "yes", "Overtaking": "no"},
-"driving_difficulty": "2"
+"weather": "Light rain ",
+"behaviours": {"Vehicle following": "yes ", "Overtaking": "no "},
+"driving_difficulty": "2 "
 }
 </answer>
+
+The blank before a closing quotation mark keeps it out of the tokens of the value: tokenizers join
+punctuation, so `tree.",` would be other tokens as a whole than as a value and what follows it.
 """
 
 from collections.abc import Mapping, Sequence
@@ -31,11 +34,11 @@ def render_caption(schema: Schema, query: Sequence[str], caption: Mapping[str, V
 
 def caption_template(schema: Schema, query: Sequence[str]) -> Template:
     """The grammar of `render_caption`: closed fields take their values only, texts have no quotes."""
-    parts: list[Any] = ["<answer>\n{"]
-    for place, name in enumerate(query):
-        parts.append(("\n" if place == 0 else ",\n") + f'"{name}": ')
-        parts.extend(_parts(schema.field(name)))
-    return (*parts, "\n}\n</answer>")
+    parts: list[str | Slot | Text] = ["<answer>\n{\n"]
+    for place, name in enumerate(query, 1):
+        parts.append(f'"{name}": ')
+        parts.extend(_parts(schema.field(name), ",\n" if place < len(query) else "\n"))
+    return (*parts, "}\n</answer>")
 
 
 def caption_json(caption: Mapping[str, Value]) -> dict[str, Any]:
@@ -61,24 +64,26 @@ def plain_text(text: str) -> str:
 def _written(field: Field, value: Value) -> str:
     if field.kind == "set":
         assert isinstance(value, tuple)
-        says = (f'"{v}": "{"yes" if v in value else "no"}"' for v in field.values)
+        says = (f'"{v}": "{"yes" if v in value else "no"} "' for v in field.values)
         return "{" + ", ".join(says) + "}"
     if value is None:
-        return f'"{NOTHING}"'
+        return f'"{NOTHING} "'
     if isinstance(value, bool):
-        return f'"{YES if value else NO}"'
-    return f'"{plain_text(str(value))}"'
+        return f'"{YES if value else NO} "'
+    return f'"{plain_text(str(value))} "'
 
 
-def _parts(field: Field) -> list[str | Slot | Text]:
+def _parts(field: Field, after: str) -> list[str | Slot | Text]:
+    """A value and what ends its line."""
     if field.kind == "set":
         parts: list[str | Slot | Text] = []
         for place, value in enumerate(field.values):
-            parts.append(("{" if place == 0 else '", ') + f'"{value}": "')
+            parts.append(("{" if place == 0 else ' ", ') + f'"{value}": "')
             parts.append(Slot(name=f"{field.name}: {value}", choices=("no", "yes")))
-        return [*parts, '"}']
+        return [*parts, ' "}' + after]
+    end = ' "' + after
     if field.kind == "text":
-        return ['"', Text(name=field.name, max_tokens=TOKENS_PER_WORD * field.max_words), '"']
+        return ['"', Text(name=field.name, max_tokens=TOKENS_PER_WORD * field.max_words), end]
     choices = (*field.values, NOTHING) if field.nullable else field.values
-    # The quotation mark ends each value, so that none is the beginning of another.
-    return ['"', Slot(name=field.name, choices=tuple(f'{choice}"' for choice in choices))]
+    # The end of the line ends each value, so that none is the beginning of another.
+    return ['"', Slot(name=field.name, choices=tuple(choice + end for choice in choices))]

@@ -4,14 +4,14 @@ Every slot's distribution over its values follows exactly from the probabilities
 which one forward pass over all its nodes gives (see decode.py).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import groupby
 
 import torch
 
-from kairoscope.core import Slot, Template, UserError
+from kairoscope.core import Slot, Template, Text, UserError
 from kairoscope.models.grammar import check_slot
 
 Tokenize = Callable[[str], tuple[int, ...]]
@@ -43,7 +43,17 @@ class CompiledSlot:
     trie: Trie
 
 
-Piece = tuple[int, ...] | CompiledSlot
+@dataclass(frozen=True, slots=True)
+class CompiledText:
+    """Free words: any of `allowed`, until `end_id` is written, which is the last of the piece."""
+
+    allowed: tuple[int, ...]
+    """Ascending, `end_id` among them."""
+    end_id: int
+    max_tokens: int
+
+
+Piece = tuple[int, ...] | CompiledSlot | CompiledText
 
 
 @lru_cache(maxsize=512)
@@ -86,8 +96,10 @@ def build_trie(ids: tuple[tuple[int, ...], ...]) -> Trie:
     )
 
 
-def compile_template(template: Template, tokenize: Tokenize) -> tuple[Piece, ...]:
-    """Token pieces of a template, in order.
+def compile_template(
+    template: Template, tokenize: Tokenize, plain_ids: Callable[[], tuple[int, ...]] | None = None
+) -> tuple[Piece, ...]:
+    """Token pieces of a template, in order. `plain_ids` gives the tokens that free words may have.
 
     Neighbouring literals become one text before they are cut into tokens, so that the tokens are
     those of the whole answer, which training has seen.
@@ -104,13 +116,38 @@ def compile_template(template: Template, tokenize: Tokenize) -> tuple[Piece, ...
             if literal:
                 pieces.append(tokenize(literal))
             continue
-        for slot in parts:
-            assert isinstance(slot, Slot)
-            check_slot(slot, slots)
-            slots.append(slot)
-            ids = tuple(tokenize(choice) for choice in slot.choices)
-            pieces.append(CompiledSlot(slot, ids, build_trie(ids)))
-    return tuple(pieces)
+        for part in parts:
+            if isinstance(part, Text):
+                pieces.append(_open_text(part, plain_ids))
+                continue
+            assert isinstance(part, Slot)
+            check_slot(part, slots)
+            slots.append(part)
+            ids = tuple(tokenize(choice) for choice in part.choices)
+            pieces.append(CompiledSlot(part, ids, build_trie(ids)))
+    return _with_ends(pieces)
+
+
+def _open_text(text: Text, plain_ids: Callable[[], tuple[int, ...]] | None) -> CompiledText:
+    if plain_ids is None:
+        raise UserError(f"{text.name!r} takes free words, which cannot be asked for here")
+    return CompiledText(plain_ids(), -1, text.max_tokens)
+
+
+def _with_ends(pieces: Sequence[Piece]) -> tuple[Piece, ...]:
+    """Free words with the token that ends them, which the literal after them then lacks."""
+    done: list[Piece] = []
+    for piece in pieces:
+        before = done[-1] if done else None
+        if isinstance(before, CompiledText) and before.end_id < 0:
+            if not isinstance(piece, tuple):
+                raise UserError("free words must be followed by a literal that ends them")
+            allowed = tuple(sorted({*before.allowed, piece[0]}))
+            done[-1] = CompiledText(allowed, piece[0], before.max_tokens)
+            piece = piece[1:]
+        if piece:
+            done.append(piece)
+    return tuple(done)
 
 
 def slot_log_probabilities(logits_NV: torch.Tensor, trie: Trie) -> torch.Tensor:

@@ -6,7 +6,12 @@ from dataclasses import dataclass, field
 import torch
 
 from kairoscope.core import Posterior, Sampling, UserError
-from kairoscope.models.constrain import CompiledSlot, Piece, slot_log_probabilities
+from kairoscope.models.constrain import (
+    CompiledSlot,
+    CompiledText,
+    Piece,
+    slot_log_probabilities,
+)
 from kairoscope.models.session import Session
 
 
@@ -31,6 +36,8 @@ class Written:
     token_ids: list[int] = field(default_factory=list)
     posteriors: list[Posterior] = field(default_factory=list)
     picks: list[int] = field(default_factory=list)
+    num_words: int = 0
+    """Tokens in the free words that are being written."""
     finished: bool = False
 
 
@@ -90,7 +97,8 @@ def decode_template(
     use_median: bool,
     generators: Sequence[torch.Generator],
 ) -> list[Written]:
-    """Write answers along templates: one forward pass a slot, whatever its number of values.
+    """Write answers along templates: one forward pass a slot, whatever its number of values, and one
+    a token of free words.
 
     Args:
         session: prefilled; one row an answer.
@@ -103,33 +111,57 @@ def decode_template(
     cursors = [0] * len(rows)
     pending: list[list[int]] = [[] for _ in rows]
     while True:
-        slots: list[CompiledSlot | None] = []
+        choices: list[CompiledSlot | CompiledText | None] = []
         for row, pieces in enumerate(templates):
             while cursors[row] < len(pieces) and isinstance(pieces[cursors[row]], tuple):
                 pending[row].extend(pieces[cursors[row]])  # type: ignore[arg-type]
                 cursors[row] += 1
             piece = pieces[cursors[row]] if cursors[row] < len(pieces) else None
-            slots.append(piece if isinstance(piece, CompiledSlot) else None)
-        if all(slot is None for slot in slots):
+            choices.append(None if isinstance(piece, tuple) else piece)
+        if all(piece is None for piece in choices):
             break
-        step = session.step(pending, [None if slot is None else slot.trie for slot in slots])
-        for row, (slot, logits) in enumerate(zip(slots, step.trie, strict=True)):
+        tries = [piece.trie if isinstance(piece, CompiledSlot) else None for piece in choices]
+        step = session.step(pending, tries)
+        for row, (piece, logits) in enumerate(zip(choices, step.trie, strict=True)):
             rows[row].token_ids.extend(pending[row])
             pending[row] = []
-            if slot is None or logits is None:
+            if isinstance(piece, CompiledText):
+                token = next_word(piece, step.last_BV[row], rows[row], sampling, generators[row])
+                pending[row].append(token)
+                cursors[row] += token == piece.end_id
+            if not isinstance(piece, CompiledSlot) or logits is None:
                 continue
             pick, posterior = choose(
-                slot, logits, rows[row].picks, sampling, generators[row], use_median=use_median
+                piece, logits, rows[row].picks, sampling, generators[row], use_median=use_median
             )
             rows[row].picks.append(pick)
             rows[row].posteriors.append(posterior)
-            pending[row].extend(slot.ids[pick])
+            pending[row].extend(piece.ids[pick])
             cursors[row] += 1
     for row, written in enumerate(rows):
         # The closing literal needs no pass through the network: nothing is asked after it.
         written.token_ids.extend(pending[row])
         written.finished = True
     return rows
+
+
+def next_word(
+    text: CompiledText,
+    logits_V: torch.Tensor,
+    row: Written,
+    sampling: Sampling,
+    generator: torch.Generator,
+) -> int:
+    """The next token of free words, or the one that ends them, at the latest after `max_tokens`."""
+    if row.num_words == text.max_tokens:
+        token = text.end_id
+    else:
+        allowed = torch.tensor(text.allowed, device=logits_V.device)
+        masked = torch.full_like(logits_V, -torch.inf)
+        masked[allowed] = logits_V[allowed]
+        token = draw_token(masked, sampling, generator)
+    row.num_words = 0 if token == text.end_id else row.num_words + 1
+    return token
 
 
 def choose(

@@ -10,13 +10,16 @@ from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from itertools import pairwise
 
-from kairoscope.core import Slot, Template, UserError
+from kairoscope.core import Slot, Template, Text, UserError
 
 SIGNS = frozenset(r"\.+*?()|[]{}^$")
 r"""Escaped outside brackets. `-`, `/`, `<`, `>` and spaces must not be: some engines read `\<` as a word's edge."""
 ESCAPES = {"\n": r"\n", "\r": r"\r", "\t": r"\t"}
 UNSAFE_IN_CLASS = frozenset("]^-\\[&~|")
 """Characters that mean something in brackets, to one engine or another."""
+UNSPEAKABLE = frozenset('"\\\n\r\t')
+"""What free words may not have in them."""
+CHARACTERS_PER_TOKEN = 4
 OPENING, CLOSING = "<think>", "</think>"
 REASONING = r"(?:<think>)?(?:[^<]|<+[^</])*</think>\n?\n?"
 """A block of reasoning: anything without `</`, closed by `</think>`. Its opening may already stand in the
@@ -61,11 +64,18 @@ def template_regex(template: Template, *, reasoning: bool = False) -> str:
     for part in template:
         if isinstance(part, str):
             parts.append(_escaped(part))
-            continue
-        check_slot(part, slots)
-        slots.append(part)
-        parts.append(choices_regex(part.choices))
+        elif isinstance(part, Text):
+            parts.append(words_regex(part))
+        else:
+            check_slot(part, slots)
+            slots.append(part)
+            parts.append(choices_regex(part.choices))
     return "".join(parts)
+
+
+def words_regex(text: Text) -> str:
+    r"""Free words: `[^"\\\n\r\t]{0,240}`. No quotation mark, so that the next literal ends them."""
+    return rf'[^"\\\n\r\t]{{0,{CHARACTERS_PER_TOKEN * text.max_tokens}}}'
 
 
 @lru_cache(maxsize=512)
@@ -153,11 +163,15 @@ def violation(template: Template, text: str, *, order: bool = True) -> str | Non
     at = 0
     slots: list[Slot] = []
     picks: list[int] = []
-    for part in template:
+    for part, after in pairwise((*template, "")):
         if isinstance(part, str):
             if not text.startswith(part, at):
                 return f"at character {at} {_shown(text, at)} where {part!r} must stand"
             at += len(part)
+            continue
+        if isinstance(part, Text):
+            blank = isinstance(after, str) and after.startswith(" ")
+            at = max(at, _past_words(text, at) - blank)
             continue
         pick = _read(part.choices, text, at)
         if pick is None:
@@ -188,6 +202,13 @@ def _read(choices: tuple[str, ...], text: str, at: int) -> int | None:
         (places[text[at : at + n]] for n in lengths if text[at : at + n] in places),
         None,
     )
+
+
+def _past_words(text: str, at: int) -> int:
+    """Where free words end: at the first sign that they may not have."""
+    while at < len(text) and text[at] not in UNSPEAKABLE:
+        at += 1
+    return at
 
 
 def _shown(text: str, at: int) -> str:

@@ -24,6 +24,7 @@ from kairoscope.models.checkpoint import Checkpoint
 from kairoscope.models.constrain import Piece, compile_template
 from kairoscope.models.decode import Written, check_sampling, decode_free, decode_template
 from kairoscope.models.session import Session
+from kairoscope.models.words import plain_ids
 from kairoscope.video.frames import ClipFrames, load_frames
 
 
@@ -95,7 +96,8 @@ class InProcessModel:
 
     def _frames(self, request: Request) -> ClipFrames | Failed:
         try:
-            return load_frames(request.video, request.policy, self.checkpoint.encoder.geometry)
+            geometry = self.checkpoint.encoder.geometry
+            return load_frames(request.video, request.policy, geometry, request.span)
         except UnreadableClip as error:
             return Failed(reason=str(error))
 
@@ -159,7 +161,11 @@ class InProcessModel:
             raise UserError(f"request {request.id!r} has no template; decode it freely instead")
         encoder = self.checkpoint.encoder
         template = request.template(frames.times_s)
-        return compile_template(template, lambda text: text_ids(encoder, text))
+        return compile_template(
+            template,
+            lambda text: text_ids(encoder, text),
+            lambda: plain_ids(encoder.tokenizer, self.checkpoint.stop_ids),
+        )
 
     def _completions(
         self,

@@ -7,14 +7,19 @@ choices, and needs no output but those along the answer itself.
 
 from collections.abc import Sequence
 
-from kairoscope.models.constrain import CompiledSlot, Piece
+from kairoscope.core import UserError
+from kairoscope.models.constrain import CompiledSlot, CompiledText, Piece
 
 
 class Walk:
     """Where an answer stands in its template."""
 
     def __init__(self, pieces: Sequence[Piece]) -> None:
-        """Begin before the first piece."""
+        """Begin before the first piece. Raises UserError for free words, which have no set of values."""
+        if any(isinstance(piece, CompiledText) for piece in pieces):
+            raise UserError(
+                "answers with free words cannot be drawn along a template; let them be free (decoding)"
+            )
         self._pieces = pieces
         self._at = 0
         self._depth = 0
@@ -33,7 +38,7 @@ class Walk:
         tokens: list[int] = []
         while not self.ended:
             piece = self._pieces[self._at]
-            if not isinstance(piece, CompiledSlot):
+            if isinstance(piece, tuple):
                 tokens.extend(piece)
                 self._leave()
             elif len(allowed := self.allowed()) == 1:

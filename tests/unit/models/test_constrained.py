@@ -1,5 +1,6 @@
 """Answers along a template: always readable, exact distributions, the tokens of the whole text."""
 
+import json
 import math
 from itertools import pairwise
 from typing import Any
@@ -14,13 +15,17 @@ from tiny_models import (
     request_for,
 )
 
-from kairoscope.core import Failed, Sampling, Slot
+from kairoscope.answers.captions import parse_caption
+from kairoscope.core import Failed, Sampling, Slot, Unparsed
 from kairoscope.events import aligned, time_grid
+from kairoscope.fields import caption_template, load_schema, render_caption
 from kairoscope.models.chat import text_ids
-from kairoscope.models.constrain import compile_template
+from kairoscope.models.constrain import CompiledText, compile_template
 from kairoscope.models.decode import decode_template, draw_token
+from kairoscope.models.grammar import violation
 from kairoscope.models.in_process import InProcessModel
 from kairoscope.models.session import Session
+from kairoscope.models.words import plain_ids
 from kairoscope.recipes.subtask_times import TASK, template
 
 TIMES_S = tuple(i / 4 for i in range(6))
@@ -34,7 +39,11 @@ def pair(request: Any, tokenizer: Any) -> tuple[Any, Any]:
 
 
 def compiled(checkpoint: Any, parts: Any) -> Any:
-    return compile_template(parts, lambda text: text_ids(checkpoint.encoder, text))
+    return compile_template(
+        parts,
+        lambda text: text_ids(checkpoint.encoder, text),
+        lambda: plain_ids(checkpoint.encoder.tokenizer, checkpoint.stop_ids),
+    )
 
 
 def write(checkpoint: Any, prompts: Any, parts: Any, sampling: Sampling, *, median: bool) -> Any:
@@ -152,6 +161,37 @@ def test_the_tokens_are_those_of_the_whole_text(pair: Any, tokenizer: Any) -> No
         events = TASK.parse(names, text)
         assert isinstance(events, tuple)
         assert TASK.render(names, events) == text
+
+
+def test_free_words_end_and_the_tokens_are_those_of_the_whole_text(
+    pair: Any, tokenizer: Any
+) -> None:
+    """A caption by a network that knows nothing: every field, texts of words, closed by a quote."""
+    ours, _ = pair
+    schema = load_schema("driving_world")
+    parts = caption_template(schema, schema.names)
+    sampling = Sampling(trials=6, temperature=1.5)
+    for written in write(ours, [encode_noise(ours, 4)], parts, sampling, median=False):
+        text = tokenizer.decode(written.token_ids)
+        assert violation(parts, text) is None
+        caption = parse_caption(schema, schema.names, text)
+        assert not isinstance(caption, Unparsed)
+        assert caption.keys() == {*schema.names}
+        json.loads(text.removeprefix("<answer>").removesuffix("</answer>"))
+    caption = {f.name: f.values[-1] for f in schema.fields if f.kind == "choice"}
+    caption |= {"description": "A car. (Two?)"}
+    query = tuple(caption)
+    text = render_caption(schema, query, caption)
+    pieces = compiled(ours, caption_template(schema, query))
+    spoken: list[int] = []
+    for piece in pieces:
+        if isinstance(piece, tuple):
+            spoken += piece
+        elif isinstance(piece, CompiledText):
+            spoken += [*text_ids(ours.encoder, caption["description"]), piece.end_id]
+        else:
+            spoken += piece.ids[-1]
+    assert tuple(spoken) == text_ids(ours.encoder, text)
 
 
 def test_temperature_sharpens_what_is_drawn_but_not_what_is_reported(pair: Any) -> None:
