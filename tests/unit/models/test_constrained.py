@@ -178,8 +178,9 @@ def test_free_words_end_and_the_tokens_are_those_of_the_whole_text(
         assert not isinstance(caption, Unparsed)
         assert caption.keys() == {*schema.names}
         json.loads(text.removeprefix("<answer>").removesuffix("</answer>"))
+    words = "A car. (Two?)"
     caption = {f.name: f.values[-1] for f in schema.fields if f.kind == "choice"}
-    caption |= {"description": "A car. (Two?)"}
+    caption |= {"description": words}
     query = tuple(caption)
     text = render_caption(schema, query, caption)
     pieces = compiled(ours, caption_template(schema, query))
@@ -188,7 +189,7 @@ def test_free_words_end_and_the_tokens_are_those_of_the_whole_text(
         if isinstance(piece, tuple):
             spoken += piece
         elif isinstance(piece, CompiledText):
-            spoken += [*text_ids(ours.encoder, caption["description"]), piece.end_id]
+            spoken += [*text_ids(ours.encoder, words), piece.end_id]
         else:
             spoken += piece.ids[-1]
     assert tuple(spoken) == text_ids(ours.encoder, text)
