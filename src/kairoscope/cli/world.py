@@ -1,6 +1,8 @@
 """`kairoscope simulate`."""
 
 import sys
+from enum import StrEnum
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -8,12 +10,28 @@ import typer
 from kairoscope.cli.app import command, counted, say
 from kairoscope.cli.options import OutOption
 from kairoscope.cli.progress import bars
+from kairoscope.core import UserError
 from kairoscope.limits import MOST_SEED
+
+
+class World(StrEnum):
+    """What is simulated."""
+
+    robot = "robot"
+    physics = "physics"
 
 
 @command("Data, models, this machine")
 def simulate(
     folder: OutOption,
+    world: Annotated[
+        World,
+        typer.Argument(
+            metavar="WORLD",
+            help="robot: demonstrations with event times; physics: clips whose physics is right or "
+            "wrong by an exact amount, scored 1 to 5.",
+        ),
+    ] = World.robot,
     clips: Annotated[
         int, typer.Option(metavar="N", help="Number of clips; a larger one adds to a folder.")
     ] = 100,
@@ -25,19 +43,33 @@ def simulate(
         typer.Option(
             "--family",
             metavar="NAME",
-            help="Kind of task; repeatable (default: all but press, which is kept as the unseen one).",
+            help="Of the robot's tasks; repeatable (default: all but press, which is kept as the unseen one).",
         ),
     ] = None,
     size: Annotated[
-        int, typer.Option(metavar="96..512", help="Side of the picture in pixels.")
-    ] = 256,
-    fps: Annotated[float, typer.Option(metavar="4..60", help="Frames a second.")] = 30.0,
-    workers: Annotated[int, typer.Option(min=1, metavar="N", help="Processes.")] = 1,
+        int | None,
+        typer.Option(
+            metavar="96..512", help="Side of the picture in pixels (default: 256; physics 128)."
+        ),
+    ] = None,
+    fps: Annotated[
+        float | None,
+        typer.Option(metavar="4..60", help="Frames a second (default: 30; physics 16)."),
+    ] = None,
+    workers: Annotated[
+        int, typer.Option(min=1, metavar="N", help="Processes of the robot's world.")
+    ] = 1,
 ) -> None:
-    """Render demonstrations with exact event times (needs the extra `simulate`).
+    """Render demonstrations with exact event times (needs the extra `simulate`), or clips of physics.
 
-    Writes clips and labels.jsonl, which the other commands take as --data.
+    Writes clips and labels.jsonl, which the other commands take as --data. Clips of physics come in
+    fives: one scene with each score once.
     """
+    if world is World.physics:
+        if families or workers > 1:
+            raise UserError("--family and --workers are for the robot's world")
+        _physics(folder, clips, seed, size or 128, fps or 16.0)
+        return
     from kairoscope.simulate import FAMILIES_SEEN, generate
 
     # Workers end with the command, on Ctrl-C too; what is cleared up behind them is no news.
@@ -48,9 +80,24 @@ def simulate(
             num_clips=clips,
             seed=seed,
             families=tuple(families or FAMILIES_SEEN),
-            size_px=size,
-            fps=fps,
+            size_px=size or 256,
+            fps=fps or 30.0,
             workers=workers,
+            on_progress=lambda done, total: progress("rendering", done, total),
+        )
+    say(f"{counted(clips, 'clip')} and labels.jsonl in {folder}")
+
+
+def _physics(folder: Path, clips: int, seed: int, size_px: int, fps: float) -> None:
+    from kairoscope.simulate.physics import generate_physics
+
+    with bars() as progress:
+        generate_physics(
+            folder,
+            num_clips=clips,
+            seed=seed,
+            size_px=size_px,
+            fps=fps,
             on_progress=lambda done, total: progress("rendering", done, total),
         )
     say(f"{counted(clips, 'clip')} and labels.jsonl in {folder}")

@@ -301,3 +301,49 @@ def _is_degenerate(rows: Sequence[Record], golds: Counter[int]) -> bool:
         return False
     score, times = said.most_common(1)[0]
     return times / said.total() >= NEARLY_ALL and golds[score] / golds.total() <= 0.5
+
+
+def paired_scores(
+    before: Iterable[Record], after: Iterable[Record], *, draws: int = 2000, seed: int = 0
+) -> Table:
+    """Every figure of two runs over the clips that both have, and their difference on equal draws.
+
+    Returns `n_clips` and, for each reading that both have, figure -> `before`, `after`, `difference`
+    and `difference_ci95` (None for fewer than two groups, and where a figure is not defined).
+    """
+    first, second = _by_clip(list(before)), _by_clip(list(after))
+    shared = first.keys() & second.keys()
+    sides = [{name: clips[name] for name in sorted(shared)} for clips in (first, second)]
+    found: Table = {"n_clips": len(shared)}
+    if not shared:
+        return found
+    for reading in READINGS:
+        if reading == "expected" and not all(_has_expected(side) for side in sides):
+            continue
+        seen = [observations(side) for side in sides]
+        values = [_figures(rows, reading, None) for rows in seen]
+        # Draws follow from the names of the groups and the seed alone, so both runs have the same.
+        drawn = [
+            _drawn(rows, reading, Resamples([o.group for o in rows], draws, seed)) for rows in seen
+        ]
+        found[reading] = {
+            name: _step(name, [float(v[name][0]) for v in values], drawn) for name in FIGURES
+        }
+    return found
+
+
+def _has_expected(clips: Mapping[str, Sequence[Record]]) -> bool:
+    return any("expected" in row.extra for rows in clips.values() for row in rows)
+
+
+def _step(
+    name: str, values: Sequence[float], drawn: Sequence[Mapping[str, Floats] | None]
+) -> Table:
+    old, new = (None if value != value else value for value in values)
+    first, second = drawn
+    ends = None
+    if first is not None and second is not None and old is not None and new is not None:
+        steps = second[name] - first[name]
+        ends = percentiles(steps[steps == steps])
+    difference = None if old is None or new is None else new - old
+    return {"before": old, "after": new, "difference": difference, "difference_ci95": ends}

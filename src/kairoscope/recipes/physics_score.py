@@ -31,14 +31,14 @@ ScoreSample = Sample[Question, int]
 # --- what is asked -------------------------------------------------------------------------
 
 SYSTEM = """\
-Judge the physics of the video, not its looks: gravity, inertia, energy, solid and lasting objects, \
-cause and effect. Score: 5 no violation, 4 slight, 3 clear, 2 grave, 1 impossible throughout. \
+Score the physics seen in the video from 1, impossible, to 5, no violation at all. \
 Answer with <answer>score</answer>."""
+"""Short, because a small model pays for every word; examples/physics/prompt.yaml has a longer one."""
 
 
 def prompt(_: Question) -> Prompt:
     """The same for every clip: what it shows, or was meant to show, is not told."""
-    return Prompt(system=SYSTEM, after="Score the physics.")
+    return Prompt(system=SYSTEM)
 
 
 # --- what is answered ----------------------------------------------------------------------
