@@ -4,11 +4,13 @@ from rich.table import Table
 from rich.text import Text
 
 from kairoscope.cli.app import counted, note, out, say, show
+from kairoscope.config import GRPOConfig, SFTConfig
 from kairoscope.core import UserError
 from kairoscope.cosmos_rl.mapping import Mapped
 from kairoscope.cosmos_rl.reading import Row, shown
-from kairoscope.recipes.asked import Asked
+from kairoscope.recipes.asked import Asked, check_method
 from kairoscope.recipes.sources import load_sources
+from kairoscope.train.grpo_check import training_part
 from kairoscope.train.mixing import epoch_size, strata_of
 from kairoscope.train.schedule import num_steps
 
@@ -57,23 +59,36 @@ def show_dry_run(asked: Asked) -> None:
     """Print the mapping and the plan. Raises UserError where a run would be refused."""
     if asked.mapped is not None:
         show_mapping(asked.mapped)
-        if asked.mapped.kind != "sft":
-            raise UserError(
-                f"{asked.mapped.where}: is for GRPO, which kairoscope sft does not train"
-            )
+        check_method(asked.mapped, "grpo" if isinstance(asked.config, GRPOConfig) else "sft")
     say(f"model: {asked.model}")
     say(f"out: {asked.out}")
     for source in asked.sources:
         say(f"data: {source.path}, weight {source.weight:g}")
+    if isinstance(asked.config, GRPOConfig):
+        say(_answers(asked.config))
     say(f"steps: {_steps(asked)}")
     if asked.mapped is not None:
         asked.mapped.check()
 
 
-def _steps(asked: Asked) -> str:
+def _answers(config: GRPOConfig) -> str:
+    rewards = ", ".join(f"{weight:g} x {name}" for name, weight in config.rewards or ())
+    return (
+        f"answers: {config.prompts_per_step} prompts a step, {config.group_size} answers each, "
+        f"{config.decoding}, at most {config.max_new_tokens:,} tokens; reward = {rewards}"
+    )
+
+
+def _common(asked: Asked) -> SFTConfig:
     config = asked.config
+    return training_part(config) if isinstance(config, GRPOConfig) else config
+
+
+def _steps(asked: Asked) -> str:
+    config, balance = _common(asked), asked.config.balance
+    what = "prompts" if isinstance(asked.config, GRPOConfig) else "samples"
     rule = (
-        f"{config.epochs:g} epochs, {config.batch_size} samples a step"
+        f"{config.epochs:g} epochs, {config.batch_size} {what} a step"
         + {"exact": "", "up": ", epochs rounded up", "down": ", epochs rounded down"}[
             config.epoch_steps
         ]
@@ -85,7 +100,7 @@ def _steps(asked: Asked) -> str:
     except UserError as error:
         return f"not known ({rule}); {error}"
     share = 0.0 if asked.held_out else asked.holdout_share(len(loaded.samples))
-    samples = epoch_size(strata_of(loaded.samples, config.balance, loaded.mix))
+    samples = epoch_size(strata_of(loaded.samples, balance, loaded.mix))
     trained = max(1, samples - round(share * samples))
     steps = num_steps(config, trained)
     return f"{steps:,} or so, for {counted(trained, 'sample')} an epoch ({rule})"

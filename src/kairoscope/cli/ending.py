@@ -17,7 +17,7 @@ from kairoscope.core import UserError
 FAULT, USER_ERROR = 1, 2
 VERBS = (
     *("whole", "annotation", "review", "plotting", "evaluation", "video"),
-    *("training", "planning", "merging"),
+    *("training", "reinforcement", "planning", "merging"),
     *("inspection", "reporting", "conversion", "export", "rendering", "world", "cache", "doctor"),
 )
 """Modules with commands, in the order of the help."""

@@ -13,7 +13,7 @@ from kairoscope.core import UserError
 if TYPE_CHECKING:
     from kairoscope.train.group import Group  # loads torch
 
-SEVERAL = ("sft",)
+SEVERAL = ("sft", "grpo")
 """Commands that several processes can share."""
 GONE = ("Connection closed by peer", "Connection reset by peer", "Broken pipe", "NCCL")
 """What errors of collective calls say where another process has gone."""

@@ -139,10 +139,10 @@ def sft(
         warn_of(asked.mapped)
     for words in asked.advice:
         advise(words)
-    _train(chosen, asked, group, prompt=prompt, device=device)
+    train_asked(chosen, asked, group, prompt=prompt, device=device)
 
 
-def _train(
+def train_asked(
     recipe: "Recipe", asked: "Asked", group: "Group", *, prompt: Path | None, device: str | None
 ) -> None:
     """Curate, train, and say what came of it."""
@@ -180,7 +180,7 @@ def _train(
             on_progress=progress,
             prompt=prompt,
             curation=curation.manifest() | ({"held_out_problems": apart_problems} if apart else {}),
-            on_plan=lambda text: note("cache: ", text),
+            on_plan=lambda text: note("cache: " if asked.cached else "plan: ", text),
             on_advice=advise,
             mix=loaded.mix,
             logging=asked.logging,

@@ -3,9 +3,9 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-from kairoscope.config import Recipe, SFTConfig
+from kairoscope.config import GRPOConfig, Recipe, SFTConfig
 from kairoscope.core import FramePolicy, UserError
 from kairoscope.cosmos_rl.mapping import Mapped, is_cosmos_rl, read_cosmos_rl
 from kairoscope.cosmos_rl.vision import FILE_FIELDS
@@ -17,13 +17,15 @@ from kairoscope.train.loggers import DEFAULT, Logging, check_loggers, is_there
 
 HELD_OUT_SHARE = 0.15
 WITHOUT = "the run goes on without it (pip install wandb to have it)"
-TABLES = ("sft", "frames", "evaluation", "data")
+TABLES = ("sft", "grpo", "frames", "evaluation", "data")
+Method = Literal["sft", "grpo"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
     """What the command line says; None or empty: nothing."""
 
+    method: Method = "sft"
     config: Path | None = None
     data: Sequence[str] = ()
     held_out: Path | None = None
@@ -45,7 +47,7 @@ class Asked:
     holdout: float | int
     """Share of the samples to hold out by groups, or as a whole number, about so many of them."""
     out: Path
-    config: SFTConfig
+    config: SFTConfig | GRPOConfig
     frames: Mapping[str, Any]
     """Changes to the frame policy of the checkpoint, or else of the recipe."""
     logging: Logging
@@ -53,6 +55,11 @@ class Asked:
     """What is allowed and yet hardly meant."""
     mapped: Mapped | None
     """The cosmos-rl file, where there is one."""
+
+    @property
+    def cached(self) -> bool:
+        """Whether clips are kept on disk."""
+        return isinstance(self.config, SFTConfig) and self.config.cache
 
     def holdout_share(self, num_samples: int) -> float:
         """`holdout` as a share of `num_samples`, below 1."""
@@ -87,23 +94,28 @@ def asked_for(recipe: Recipe, options: Options, *, dry: bool = False) -> Asked:
 
 def _from_own(recipe: Recipe, options: Options, tables: Mapping[str, Any], where: str) -> Asked:
     check_tables(tables, where)
-    from kairoscope.recipes.training import sft_config_for
+    from kairoscope.recipes.training import grpo_config_for, sft_config_for, with_rewards
 
     model = options.model or BUILTIN
     changes = [
-        (f"{where} [sft]", tables.get("sft", {})),
+        (f"{where} [{options.method}]", tables.get(options.method, {})),
         ("--set", assignments(options.settings, "--set")),
     ]
     if options.out is None:
         raise UserError("--out is needed: a folder for the run")
     given = tuple(map(parse_source, options.data))
+    config: SFTConfig | GRPOConfig
+    if options.method == "grpo":
+        config = with_rewards(grpo_config_for(recipe, model, changes), recipe)
+    else:
+        config = sft_config_for(recipe, model, changes)
     return Asked(
         model=model,
         sources=given or sources_from_table(tables.get("data", {}), f"{where} [data]"),
         held_out=Source(path=options.held_out) if options.held_out else None,
         holdout=HELD_OUT_SHARE,
         out=options.out,
-        config=sft_config_for(recipe, model, changes),
+        config=config,
         frames={**tables.get("frames", {}), **assignments(options.frames, "--frames")},
         logging=Logging(names=tuple(options.loggers) or DEFAULT),
         mapped=None,
@@ -130,10 +142,15 @@ def _from_cosmos_rl(
     )
     if not dry:
         mapped.check()
-        if mapped.kind != "sft":
-            raise UserError(f"{where}: is for GRPO; kairoscope sft takes files for SFT")
-    settings = mapped.settings if mapped.kind == "sft" else {}
-    config = changed(SFTConfig(), settings, where)
+        check_method(mapped, options.method)
+    config: SFTConfig | GRPOConfig = GRPOConfig() if options.method == "grpo" else SFTConfig()
+    if mapped.kind == options.method:
+        config = changed(config, mapped.settings, where)
+    config = changed(config, assignments(options.settings, "--set"), "--set")
+    if isinstance(config, GRPOConfig):
+        from kairoscope.recipes.training import with_rewards
+
+        config = with_rewards(config, recipe)
     held_out = options.held_out or (Path(mapped.held_out) if mapped.held_out else None)
     frames = {name: getattr(mapped.frames, name) for name in FILE_FIELDS}
     absent = [name for name in mapped.loggers if not options.loggers and not is_there(name)]
@@ -144,7 +161,7 @@ def _from_cosmos_rl(
         held_out=Source(path=held_out, column=mapped.column) if held_out else None,
         holdout=mapped.holdout,
         out=options.out or Path(mapped.out),
-        config=changed(config, assignments(options.settings, "--set"), "--set"),
+        config=config,
         frames={**frames, **assignments(options.frames, "--frames")},
         logging=Logging(
             names=tuple(options.loggers) or (*DEFAULT, *loggers),
@@ -156,6 +173,15 @@ def _from_cosmos_rl(
         ),
         mapped=mapped,
     )
+
+
+def check_method(mapped: Mapped, method: Method) -> None:
+    """Raise UserError for a file that is for the other command."""
+    if mapped.kind != method:
+        raise UserError(
+            f"{mapped.where}: is for {mapped.kind.upper()}, which kairoscope {mapped.kind} trains; "
+            f"kairoscope {method} takes files for {method.upper()}"
+        )
 
 
 def _file_sources(mapped: Mapped) -> tuple[Source, ...]:

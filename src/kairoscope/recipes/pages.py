@@ -9,6 +9,7 @@ from kairoscope.report.document import Heading, write_document
 from kairoscope.report.evaluation_page import write_evaluation_page
 from kairoscope.report.recipe_document import write_recipe_document
 from kairoscope.report.recipe_training import log_blocks
+from kairoscope.report.reinforcement import reinforcement_blocks
 from kairoscope.report.sweep_page import write_sweep_page
 from kairoscope.report.training import read_training
 from kairoscope.runs import Run
@@ -33,6 +34,8 @@ def write_page(folder: Path) -> Path:
         return write_annotation_page(folder, title=name, about=about)
     if run.kind == "sft":
         return write_training_page(folder)
+    if run.kind == "grpo":
+        return write_reinforcement_page(folder)
     raise UserError(f"{folder}: a run of kind {run.kind!r} has no page")
 
 
@@ -47,3 +50,11 @@ def write_training_page(folder: Path) -> Path:
     blocks = [title, *log_blocks(run, log, recipe.targets if recipe else {})]
     _, html = write_document(blocks, folder, "training")
     return html
+
+
+def write_reinforcement_page(folder: Path) -> Path:
+    """`training.html` and `training.md` of a reinforcement learning run."""
+    run = Run.read(folder)
+    recipe = RECIPES.get(str(run.config.get("recipe")))
+    blocks = reinforcement_blocks(run, recipe.targets if recipe else {})
+    return write_document(blocks, folder, "training")[1]

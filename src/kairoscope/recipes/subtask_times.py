@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from kairoscope.answers import parse_events
-from kairoscope.config import EvalConfig, Recipe, SFTConfig
+from kairoscope.config import EvalConfig, GRPOConfig, Recipe, SFTConfig
 from kairoscope.core import (
     FramePolicy,
     Metric,
@@ -179,6 +179,11 @@ RECIPE = Recipe(
     base_model="builtin",
     evaluation=EvalConfig(),
     sft=SFTConfig(),
+    grpo=GRPOConfig(
+        decoding="constrained",
+        rewards=(("tiou", 1.0), ("boundary", 1.0), ("format", 0.1)),
+        max_new_tokens=256,
+    ),
     success=(
         "Mean relative error of the ends below 30 %, counting every clip; "
         "all user-defined events found and named."

@@ -4,11 +4,11 @@ import hashlib
 import math
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
-from kairoscope.config import Recipe, SFTConfig
+from kairoscope.config import GRPOConfig, Recipe, SFTConfig
 from kairoscope.core import Sample, Task, UserError
 from kairoscope.cosmos_rl.reading import Row
 from kairoscope.curate import check_apart, curate, decoded
@@ -25,14 +25,18 @@ from kairoscope.runs import Run
 from kairoscope.settings import changed
 from kairoscope.storage import canonical_json, plain
 from kairoscope.train.group import ALONE, Group
+from kairoscope.train.grpo import grpo
+from kairoscope.train.grpo_check import training_part
 from kairoscope.train.judging import TrainResult
 from kairoscope.train.loggers import BY_DEFAULT, Loggers, Logging
 from kairoscope.train.mixing import Mix, balance_advice, epoch_size, label_counts, strata_of
+from kairoscope.train.rewards import REWARDS, check_rewards
 from kairoscope.train.schedule import num_steps, warmup_advice
 from kairoscope.train.sft import sft
 from kairoscope.train.survey import Rejected
 
 AnySample = Sample[Any, Any]
+_REWARDS = ", ".join(REWARDS)
 
 
 def sft_config_for(recipe: Recipe, model: str, changes: Sequence[tuple[str, Any]]) -> SFTConfig:
@@ -55,6 +59,25 @@ def sft_config_in(
     for where, table in changes:
         config = changed(config, table, where)
     return config
+
+
+def grpo_config_for(recipe: Recipe, model: str, changes: Sequence[tuple[str, Any]]) -> GRPOConfig:
+    """The same for reinforcement learning: the recipe's settings, the checkpoint's, the user's."""
+    folder = located(model, small=True)
+    recommended = read_settings(whole_folder_of(folder, small=True), "grpo")
+    config = changed(recipe.grpo, recommended, f"{model} kairoscope.json [grpo]")
+    for where, table in changes:
+        config = changed(config, table, where)
+    return config
+
+
+def with_rewards(config: GRPOConfig, recipe: Recipe) -> GRPOConfig:
+    """The settings with the recipe's rewards where they name none. Raises UserError for wrong ones."""
+    weights = config.rewards if config.rewards is not None else recipe.grpo.rewards
+    if weights is None:
+        raise UserError(f"{recipe.name} has no rewards of its own; give rewards, of: {_REWARDS}")
+    check_rewards(weights)
+    return replace(config, rewards=weights)
 
 
 def curate_stage(
@@ -114,7 +137,7 @@ def train_stage(
     held_out: Sequence[AnySample],
     checksums: Mapping[str, str],
     out: Path,
-    config: SFTConfig,
+    config: SFTConfig | GRPOConfig,
     frames: Frames,
     device: str | None,
     on_progress: Progress,
@@ -127,7 +150,7 @@ def train_stage(
     mapping: Sequence[Row] = (),
     group: Group = ALONE,
 ) -> TrainResult:
-    """Fine-tune `model` in the run folder `out`; goes on where it stopped, or is done already.
+    """Train `model` in the run folder `out`; goes on where it stopped, or is done already.
 
     Args:
         recipe: task and frames.
@@ -136,7 +159,7 @@ def train_stage(
         held_out: samples of other groups, to choose the best checkpoint on.
         checksums: sample id -> checksum of its clip, where it is known.
         out: run folder.
-        config: see `SFTConfig`.
+        config: `SFTConfig` for supervised fine-tuning, `GRPOConfig` for reinforcement learning.
         frames: changes to the frame policy.
         device: None takes the best there is.
         on_progress: bars.
@@ -155,6 +178,9 @@ def train_stage(
     check_apart(train, held_out, "held-out and training data")
     if not train:
         raise UserError("no sample is left to train on; see what was left out, and why")
+    kind = "sft"
+    if isinstance(config, GRPOConfig):
+        kind, config = "grpo", with_rewards(config, recipe)
     identity, own = described(located(model))
     task, words = asked_with(recipe, prompt)
     policy = policy_for(recipe, own, frames)
@@ -169,49 +195,61 @@ def train_stage(
         },
         "frames": plain(policy),
         # However many processes share the work, and how, it is the same run.
-        "sft": {name: value for name, value in plain(config).items() if name != "parallel"},
+        kind: {name: value for name, value in plain(config).items() if name != "parallel"},
     }
     with ExitStack() as files:
         run = None
         if group.is_first:
-            run = files.enter_context(Run.open(out, kind="sft", config=run_config | words))
+            run = files.enter_context(Run.open(out, kind=kind, config=run_config | words))
             _keep(run, curation, mapping, train, held_out)
         finished = group.from_first(lambda: None if run is None else run.read_json("result.json"))
         if finished is not None:
             return _result(out, finished)
-        if on_advice is not None:
-            for advice in _advice(train, config, mix):
-                on_advice(advice)
+        for advice in _advice(train, config, mix):
+            (on_advice or (lambda _: None))(advice)
         board = files.enter_context(logging.open(out, run_config) if run else Loggers((), out))
 
-        def log(row: dict[str, Any]) -> None:
-            if run is None:
-                return
-            run.append("train", row)
-            board.write(row)
-            if row["kind"] == "step":
-                on_progress(f"training, loss {row['loss']:.3f}", row["step"], row["of"])
+        watched = "loss" if kind == "sft" else "reward"
 
-        result = sft(
-            _load(model, group.device(device), on_progress),
-            task,
-            train,
-            held_out,
-            policy=policy,
-            config=config,
-            out=out,
-            log=log,
-            on_check=lambda done, total: on_progress("decoding clips", done, total),
-            on_warning=on_advice,
-            on_plan=(on_plan or on_advice) if group.is_first else None,
-            tracks=hand_tracks_of(train) if config.dense_weight else None,
-            mix=mix,
-            group=group,
-        )
+        def log(row: dict[str, Any]) -> None:
+            if run is not None:
+                run.append("train", row)
+                board.write(row)
+            if run is not None and row["kind"] == "step":
+                on_progress(f"training, {watched} {row[watched]:.3f}", row["step"], row["of"])
+
+        start = _load(model, group.device(device), on_progress)
+        options: dict[str, Any] = {
+            "policy": policy,
+            "out": out,
+            "log": log,
+            "on_check": lambda done, total: on_progress("decoding clips", done, total),
+            "on_warning": on_advice,
+            "on_plan": (on_plan or on_advice) if group.is_first else None,
+            "mix": mix,
+            "group": group,
+        }
+        result = _train(start, task, train, held_out, config, options)
         if run:
             run.write_json("result.json", _result_row(result))
             write_page(out)
         return result
+
+
+def _train(
+    start: Checkpoint,
+    task: Task[Any, Any],
+    train: Sequence[AnySample],
+    held_out: Sequence[AnySample],
+    config: SFTConfig | GRPOConfig,
+    options: dict[str, Any],
+) -> TrainResult:
+    """By the method that the settings are of; `options` are what both have."""
+    if isinstance(config, GRPOConfig):
+        weights = config.rewards or ()
+        return grpo(start, task, train, held_out, config=config, weights=weights, **options)
+    tracks = hand_tracks_of(train) if config.dense_weight else None
+    return sft(start, task, train, held_out, config=config, tracks=tracks, **options)
 
 
 def _keep(
@@ -229,11 +267,14 @@ def _keep(
         run.write_json("cosmos_rl.json", [plain(row) for row in mapping])
 
 
-def _advice(train: Sequence[AnySample], config: SFTConfig, mix: Mix | None) -> list[str]:
+def _advice(
+    train: Sequence[AnySample], config: SFTConfig | GRPOConfig, mix: Mix | None
+) -> list[str]:
     """What is allowed and yet hardly meant."""
-    steps = num_steps(config, epoch_size(strata_of(train, config.balance, mix)))
+    common = training_part(config) if isinstance(config, GRPOConfig) else config
+    steps = num_steps(common, epoch_size(strata_of(train, config.balance, mix)))
     found = (
-        warmup_advice(config, steps),
+        warmup_advice(common, steps),
         balance_advice(label_counts(train), config.balance),
     )
     return [advice for advice in found if advice]

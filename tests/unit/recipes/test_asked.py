@@ -107,7 +107,7 @@ def test_other_frames_are_refused_unless_asked_for_by_name(tmp_path: Path, model
 
 def test_a_file_for_grpo_is_not_trained_with_sft(tmp_path: Path, model: str) -> None:
     text = COSMOS_RL.replace('column_name = "talk"', 'column_name = "talk"\nkl_beta = 0.1')
-    with pytest.raises(UserError, match="is for GRPO; kairoscope sft takes files for SFT"):
+    with pytest.raises(UserError, match="is for GRPO, which kairoscope grpo trains"):
         asked(tmp_path, text, model)
 
 

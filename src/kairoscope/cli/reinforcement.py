@@ -1,0 +1,89 @@
+"""`kairoscope grpo`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from kairoscope.cli.app import advise, command
+from kairoscope.cli.options import DeviceOption, FramesOption, PromptOption, SetOption, check_model
+from kairoscope.cli.processes import join_group
+from kairoscope.cli.sft_options import (
+    AllowOtherFramesOption,
+    DryRunOption,
+    HeldOutOption,
+    LoggerOption,
+    ManyDataOption,
+    SFTModelOption,
+    SFTOutOption,
+)
+from kairoscope.cli.training import train_asked
+
+GRPORecipeArgument = Annotated[
+    str, typer.Argument(metavar="[RECIPE]", help="subtask-times or physics-score.")
+]
+GRPOConfigOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--config",
+        metavar="FILE.toml",
+        help=r"Settings in tables \[grpo], \[frames] and \[data] (path = weight), or a file of cosmos-rl "
+        "for GRPO as it is; options on the command line win.",
+    ),
+]
+
+
+@command("Evaluate and train")
+def grpo(
+    recipe: GRPORecipeArgument = "subtask-times",
+    data: ManyDataOption = None,
+    folder: SFTOutOption = None,
+    model: SFTModelOption = None,
+    held_out: HeldOutOption = None,
+    config: GRPOConfigOption = None,
+    settings: SetOption = None,
+    prompt: PromptOption = None,
+    frames: FramesOption = None,
+    allow_other_frames: AllowOtherFramesOption = False,  # noqa: FBT002
+    logger: LoggerOption = None,
+    dry_run: DryRunOption = False,  # noqa: FBT002
+    device: DeviceOption = None,
+) -> None:
+    """Train a checkpoint on rewards for its own answers (GRPO). Run it again after a kill to go on exactly.
+
+    Every step draws a group of answers to each of some prompts, rewards them, and makes those likelier that
+    were better than their group. Begin with a checkpoint that can answer, from `kairoscope sft`. Writes the
+    best checkpoint (best/), train.jsonl and training.html. Under torchrun, processes share the prompts.
+    """
+    if model:
+        check_model(model)
+    from kairoscope.recipes import get_recipe
+    from kairoscope.recipes.asked import Options, asked_for
+
+    chosen = get_recipe(recipe)
+    options = Options(
+        method="grpo",
+        config=config,
+        data=data or (),
+        held_out=held_out,
+        model=model,
+        out=folder,
+        settings=settings or (),
+        frames=frames or (),
+        loggers=logger or (),
+        allow_other_frames=allow_other_frames,
+    )
+    if dry_run:
+        from kairoscope.cli.dry_run import show_dry_run
+
+        show_dry_run(asked_for(chosen, options, dry=True))
+        return
+    group = join_group()
+    asked = asked_for(chosen, options)
+    if asked.mapped is not None:
+        from kairoscope.cli.dry_run import warn_of
+
+        warn_of(asked.mapped)
+    for words in asked.advice:
+        advise(words)
+    train_asked(chosen, asked, group, prompt=prompt, device=device)
