@@ -77,7 +77,7 @@ def new_model(
     if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
         raise UserError(f"{folder}: is there already; choose a new folder for the checkpoint")
     chosen = get_recipe(recipe)
-    samples, problems = load_data(data)
+    samples, problems = load_data(data, chosen.task.load)
     policy = changed(chosen.frames, assignments(frames or [], "--frames"), "--frames")
     sizes = changed(Size(), assignments(size or [], "--size"), "--size")
     number = make_checkpoint(folder, chosen.task, samples, policy, sizes, seed)
@@ -149,9 +149,11 @@ def train_asked(
     from kairoscope.recipes.sources import load_sources
     from kairoscope.recipes.training import curate_stage, train_stage
 
-    loaded = group.from_first(lambda: load_sources(asked.sources))
+    loaded = group.from_first(lambda: load_sources(asked.sources, recipe.task.load))
     apart = asked.held_out
-    chosen_on = group.from_first(lambda: load_sources([apart])) if apart else None
+    chosen_on = (
+        group.from_first(lambda: load_sources([apart], recipe.task.load)) if apart else None
+    )
     share = 0.0 if apart else asked.holdout_share(len(loaded.samples))
     with bars() as progress:
         curation = group.from_first(

@@ -32,6 +32,7 @@ from kairoscope.report.recipe_document import write_recipe_document
 from kairoscope.runs import Run
 from kairoscope.storage import plain
 from kairoscope.store import AnswerStore
+from kairoscope.train.mixing import label_counts
 from kairoscope.train.schedule import num_steps, warmup_advice
 
 AnySample = Sample[Any, Any]
@@ -188,7 +189,10 @@ def run_recipe(pipeline: Pipeline, stages: Sequence[str] = STAGES) -> Path:
 
 
 def describe(splits: Splits) -> dict[str, Any]:
-    """What the benchmark is: clips, events and durations for each scenario of the test set."""
+    """What the benchmark is: clips, events and durations for each scenario of the test set.
+
+    Where answers are scores, how often each comes (`labels`), too.
+    """
     scenarios = sorted({sample.scenario for sample in splits.test})
     rows = []
     for scenario in scenarios:
@@ -205,12 +209,16 @@ def describe(splits: Splits) -> dict[str, Any]:
                 "longest_s": max(durations, default=None),
             }
         )
-    return {
+    found: dict[str, Any] = {
         "n_train": len(splits.train),
         "n_test": len(splits.test),
         "split": splits.how,
         "scenarios": rows,
     }
+    if splits.test and all(isinstance(sample.gold, int) for sample in splits.test):
+        sides = {"train": splits.train, "test": splits.test}
+        found["labels"] = {name: label_counts(side) for name, side in sides.items()}
+    return found
 
 
 def _evaluate(pipeline: Pipeline, splits: Splits, name: str) -> None:

@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from kairoscope.core import Sample, UserError
-from kairoscope.data.conversations import COLUMN, is_dataset, read_conversations
+from kairoscope.core import Load, Sample, UserError
+from kairoscope.data.conversations import COLUMN
 from kairoscope.data.rows import Problem
 from kairoscope.data.sources import load_samples
 from kairoscope.train.mixing import Mix
@@ -67,8 +67,8 @@ def _checked(weight: float, where: str) -> float:
     return weight
 
 
-def load_sources(sources: Sequence[Source]) -> Loaded:
-    """Everything that is there.
+def load_sources(sources: Sequence[Source], load: Load = load_samples) -> Loaded:
+    """Everything that is there, read by a task's `load`; by default, labels are times of events.
 
     Of several sources, samples are known by source and id. Groups keep their names: a recording that two
     sources have stays on one side of a split.
@@ -84,7 +84,7 @@ def load_sources(sources: Sequence[Source]) -> Loaded:
     source_of: dict[str, str] = {}
     names = _names(sources)
     for source, name in zip(sources, names, strict=True):
-        found = _load(source, problems)
+        found = _load(source, load, problems)
         if len(sources) > 1:
             found = [replace(sample, id=f"{name}/{sample.id}") for sample in found]
             source_of |= {sample.id: name for sample in found}
@@ -96,13 +96,8 @@ def load_sources(sources: Sequence[Source]) -> Loaded:
     return Loaded(samples=samples, problems=problems, mix=Mix(source_of=source_of, weights=weights))
 
 
-def _load(source: Source, problems: list[Problem]) -> list[Sample[Any, Any]]:
-    own = source.column != COLUMN or source.split is not None
-    if own and is_dataset(source.path):
-        return [
-            *read_conversations(source.path, source.column, split=source.split, problems=problems)
-        ]
-    return [*load_samples(source.path, problems)]
+def _load(source: Source, load: Load, problems: list[Problem]) -> list[Sample[Any, Any]]:
+    return [*load(source.path, problems, column=source.column, split=source.split)]
 
 
 def _names(sources: Sequence[Source]) -> list[str]:
