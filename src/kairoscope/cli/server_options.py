@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from kairoscope.cli.app import note
 from kairoscope.models.server.options import DEFAULT_KEY_ENV, ServerOptions
 
 PANEL = "With --model openai:NAME"
@@ -79,6 +80,15 @@ OPTIONS: dict[str, Any] = {
 }
 """Field of `ServerOptions` -> the option that sets it."""
 FLAGS = ("reasoning", "allow_unconstrained", "allow_other_frames")
+
+
+def print_usage(folder: Path) -> None:
+    """What asking a server took for a run, where one was asked."""
+    from kairoscope.recipes.spending import total_usage, usage_text
+
+    total = total_usage(folder)
+    if total is not None:
+        note("server: ", usage_text(total))
 
 
 def with_server_options(verb: Callable[..., None]) -> Callable[..., None]:

@@ -35,6 +35,8 @@ class Reply:
     wait_s: float = 0.0
     prompt_ids: list[int] | None = None
     num_prompt_tokens: int = 1000
+    sample: Callable[[Body, int], tuple[str, list[dict[str, Any]]]] | None = None
+    """Instead of `text`: sample i with the tokens that it is made of."""
 
 
 @dataclass
@@ -45,6 +47,8 @@ class Small:
     """(request with a clip, its number) -> what comes back."""
     keeps_constraint: bool = True
     takes: tuple[str, ...] = ("structured_outputs",)
+    goes_on: bool = True
+    """With an answer that has begun."""
     models: list[dict[str, Any]] = field(default_factory=lambda: [{"id": NAME, "created": 1}])
     text_only: Callable[[Body], Reply] = lambda _: Reply(text="word")
     asked: list[Body] = field(default_factory=list)
@@ -73,11 +77,17 @@ class Small:
         """What comes back to a chat request."""
         if not has_clip(body):
             self.others.append(body)
-            return self._probe(body) or self.text_only(body)
+            return self._probe(body) or self._begun(body) or self.text_only(body)
         with self._lock:
             number = len(self.asked)
             self.asked.append(body)
         return self.reply(body, number)
+
+    def _begun(self, body: Body) -> Reply | None:
+        """A short prompt where the last message is gone on with."""
+        if body["messages"][-1]["role"] != "assistant":
+            return None
+        return Reply(num_prompt_tokens=5 if self.goes_on and body["continue_final_message"] else 9)
 
     def _probe(self, body: Body) -> Reply | None:
         regexes = {
@@ -94,8 +104,13 @@ class Small:
 
 def has_clip(body: Body) -> bool:
     """Whether a chat request holds pictures."""
-    content = body["messages"][-1]["content"]
-    return not isinstance(content, str) and any(part["type"] != "text" for part in content)
+    return bool(_parts(body))
+
+
+def _parts(body: Body) -> list[Any]:
+    """Pictures and videos of a request."""
+    contents = [m["content"] for m in body["messages"] if not isinstance(m["content"], str)]
+    return [part for content in contents for part in content if part["type"] != "text"]
 
 
 STARTS = {"file:///": "file", "data:video/mp4": "base64", "data:video/jpeg": "frames"}
@@ -103,7 +118,7 @@ STARTS = {"file:///": "file", "data:video/mp4": "base64", "data:video/jpeg": "fr
 
 def clip_url(body: Body) -> str:
     """The address, or the content, of a request's first picture or video."""
-    parts = [part for part in body["messages"][-1]["content"] if part["type"] != "text"]
+    parts = _parts(body)
     return str(parts[0][parts[0]["type"]]["url"])
 
 
@@ -169,19 +184,22 @@ class _Handler(BaseHTTPRequestHandler):
 
 def _completion(body: Body, reply: Reply) -> dict[str, Any]:
     count = body.get("n", 1)
-    texts = [
-        reply.text if isinstance(reply.text, str) else reply.text(body, i) for i in range(count)
-    ]
     found: dict[str, Any] = {
-        "choices": [
-            {"index": i, "message": {"content": text}, "finish_reason": "stop"}
-            for i, text in enumerate(texts)
-        ],
+        "choices": [_choice(body, reply, i) for i in range(count)],
         "usage": {"prompt_tokens": reply.num_prompt_tokens, "completion_tokens": 10 * count},
     }
     if reply.prompt_ids is not None:
         found["prompt_token_ids"] = reply.prompt_ids
     return found
+
+
+def _choice(body: Body, reply: Reply, index: int) -> dict[str, Any]:
+    row: dict[str, Any] = {"index": index, "finish_reason": "stop"}
+    if reply.sample is not None:
+        text, tokens = reply.sample(body, index)
+        return {**row, "message": {"content": text}, "logprobs": {"content": tokens}}
+    text = reply.text if isinstance(reply.text, str) else reply.text(body, index)
+    return {**row, "message": {"content": text}}
 
 
 class _Quiet(ThreadingHTTPServer):

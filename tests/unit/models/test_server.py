@@ -261,12 +261,57 @@ def test_times_out_of_order_are_asked_for_again_from_there_on() -> None:
     assert model.usage.completion_tokens == 20
 
 
-def test_a_posterior_is_refused_by_name() -> None:
-    with (
-        serving(Small(reply=always(Reply()))) as small,
-        pytest.raises(UserError, match="--decoding"),
-    ):
-        ask(small, decoding="posterior")
+def test_a_posterior_is_put_together_from_samples() -> None:
+    """A server that writes digit by digit with known probabilities."""
+    times_s = load_frames(CLIPS[0], POLICY).times_s
+    values = [f"{t:.2f}" for t in times_s]
+    weights = np.random.default_rng(0).dirichlet(np.full(len(values), 0.3), 2)
+
+    def share(slot: int, text: str) -> float:
+        pairs = zip(values, weights[slot], strict=True)
+        return float(sum(w for value, w in pairs if value.startswith(text)))
+
+    def sample(body: Any, index: int) -> tuple[str, list[dict[str, Any]]]:
+        begun = body["messages"][-1]["content"]
+        slot = begun.count("<") - 1
+        text = start = begun.rpartition("<")[2]
+        rng = np.random.default_rng([body["seed"], index])
+        tokens: list[dict[str, Any]] = []
+        while text not in values:
+            chars = sorted({v[len(text)] for v in values if v.startswith(text)})
+            p = np.array([share(slot, text + char) for char in chars]) + 1e-12
+            logs = [*np.log(p / p.sum()), -9999.0]
+            pick = str(rng.choice(chars, p=p / p.sum()))
+            rows = [{"token": t, "logprob": x} for t, x in zip([*chars, "@"], logs, strict=True)]
+            tokens.append({"token": pick, "top_logprobs": rows})
+            text += pick
+        return text[len(start) :], [*tokens, {"token": "<end>", "top_logprobs": []}]
+
+    with serving(Small(reply=always(Reply(sample=sample)))) as small:
+        answer = ask(small, CLIPS[:1], Sampling(trials=2), "posterior")[CLIPS[0].name]
+        assert all(body["continue_final_message"] for body in small.asked)
+        assert small.asked[0]["messages"][-1] == {"role": "assistant", "content": "<"}
+        num_asked = len(small.asked)
+    assert not isinstance(answer, Failed)
+    assert answer[0].posteriors == answer[1].posteriors
+    first, second = answer[0].posteriors
+    np.testing.assert_allclose(first.probabilities, weights[0], atol=0.004)
+    start = int(np.searchsorted(np.cumsum(weights[0]), 0.5))
+    later = np.where(np.arange(len(values)) >= start, weights[1], 0)
+    np.testing.assert_allclose(second.probabilities, later / later.sum(), atol=0.004)
+    end = int(np.searchsorted(np.cumsum(later / later.sum()), 0.5))
+    assert answer[0].text == f"<{values[start]}> <{values[end]}>"
+    assert num_asked < 2 * len(values)
+
+
+def test_a_server_without_what_a_posterior_needs_is_refused_by_name() -> None:
+    small = Small(reply=always(Reply(text="0.00")), goes_on=False)
+    with serving(small):
+        with pytest.raises(UserError, match=r"not go on with an answer that has begun.*--decoding"):
+            ask(small, decoding="posterior")
+        small.goes_on = True  # but tells no probabilities
+        with pytest.raises(UserError, match=r"tells no probabilities.*--decoding constrained"):
+            ask(small, decoding="posterior")
 
 
 # --- faults ---------------------------------------------------------------------------------

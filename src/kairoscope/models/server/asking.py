@@ -28,6 +28,7 @@ from kairoscope.models.server.options import ServerOptions
 from kairoscope.models.server.order import mended, picks
 from kairoscope.models.server.sending import WAYS, Way, medium
 from kairoscope.models.server.usage import Usage
+from kairoscope.models.server.walk import continues, walk
 from kairoscope.models.server.wire import (
     Choice,
     Medium,
@@ -41,6 +42,10 @@ from kairoscope.video.frames import ClipFrames, load_frames
 from kairoscope.video.sampling import PatchGeometry
 
 TEXT_ONLY: dict[str, Any] = {"messages": [{"role": "user", "content": "Say a word."}]}
+INSTEAD = (
+    "use --decoding constrained (with --trials N --temperature 1, the spread of N answers says how "
+    "sure it is), or free"
+)
 THREADS = 2
 """That decode and encode clips."""
 
@@ -162,8 +167,16 @@ class Asking:
         async with self._settling:
             if not self._form_known:
                 self._form = await accepted_form(connection, self.model, self.options)
+                await self._check_continues(connection)
                 self._form_known = True
         return request.template(frames.times_s)
+
+    async def _check_continues(self, connection: Connection) -> None:
+        if self.decoding == "posterior" and not await continues(connection, self.model):
+            raise UserError(
+                f"{self.options.base_url}: the server does not go on with an answer that has begun, so "
+                f"that it gives no distribution over times; {INSTEAD}"
+            )
 
     async def _sent(
         self,
@@ -178,6 +191,8 @@ class Asking:
         with ExitStack() as stack:
             context = medium(way, frames, request.policy, self.geometry, self.folder)
             sent = await loop.run_in_executor(self._pool, stack.enter_context, context)
+            if self.decoding == "posterior" and template is not None:
+                return await self._walked(connection, request, frames, sent, template, way)
             async with self._in_flight:
                 started = time.perf_counter()
                 reply = await self._asked(connection, request, sent, template, self.sampling)
@@ -202,7 +217,13 @@ class Asking:
             regex = template_regex(template, reasoning=self.options.reasoning)
             body |= constrained(self._form, regex)
         content = json.dumps(body, ensure_ascii=False).encode("utf-8", "backslashreplace")
-        expected = num_samples(sampling)
+        reply, _ = await self._reply(connection, content, num_samples(sampling))
+        return reply
+
+    async def _reply(
+        self, connection: Connection, content: bytes, expected: int
+    ) -> tuple[Reply, Any]:
+        """A whole answer, read and as it came; what is none is asked for again."""
         for tries_left in reversed(range(self.options.attempts)):
             found = await connection.ask("POST", "chat/completions", content)
             try:
@@ -213,8 +234,40 @@ class Asking:
                 continue
             self.usage.prompt_tokens += reply.num_prompt_tokens
             self.usage.completion_tokens += reply.num_new_tokens
-            return reply
+            return reply, found
         raise AssertionError("unreachable")
+
+    async def _walked(
+        self,
+        connection: Connection,
+        request: Request,
+        frames: ClipFrames,
+        sent: Medium,
+        template: Template,
+        way: Way,
+    ) -> tuple[Completion, ...]:
+        """Every slot at the median of its distribution; the same in all trials."""
+
+        async def ask(content: bytes, expected: int) -> tuple[Reply, Any]:
+            async with self._in_flight:
+                return await self._reply(connection, content, expected)
+
+        if self._form is None:
+            raise UserError("a server that keeps to no constraint gives no distribution over times")
+        started = time.perf_counter()
+        fields = request_fields(
+            self.model, request.prompt, sent, self.sampling, request_id=request.id
+        )
+        walked = await walk(template, fields, self._form, ask)
+        assert walked.first is not None
+        check_fed(walked.first, frames, self.geometry, way, self.options)
+        choice = Choice(text=walked.text, finish="stop")
+        seconds = time.perf_counter() - started
+        made = self._made([choice], walked.first, frames, seconds)
+        return tuple(
+            replace(one, posteriors=tuple(walked.posteriors), num_new_tokens=walked.num_new_tokens)
+            for one in made
+        )
 
     async def _in_order(
         self,

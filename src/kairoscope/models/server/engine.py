@@ -18,7 +18,7 @@ from kairoscope.core import (
 )
 from kairoscope.models.checkpoint import read_policy, weights_identity
 from kairoscope.models.decode import check_sampling
-from kairoscope.models.server.asking import THREADS, Asking, Gone, Outcome
+from kairoscope.models.server.asking import INSTEAD, THREADS, Asking, Gone, Outcome
 from kairoscope.models.server.background import Background
 from kairoscope.models.server.http import Connection, Refused, Unanswered
 from kairoscope.models.server.options import ServerOptions, check_options
@@ -80,6 +80,10 @@ class ServedModel:
             ) from error
         return dict(served_model(found, self.model, url))
 
+    def spent(self) -> dict[str, Any]:
+        """What was asked through this object so far, as plain values, and what it cost."""
+        return self.usage.row(self.options)
+
     def _background(self) -> Background[Connection]:
         return Background(lambda: Connection(self.options, self.usage))
 
@@ -131,11 +135,10 @@ class ServedModel:
                 no clip at all; what was answered before has been given.
         """
         check_sampling(sampling)
-        if decoding == "posterior":
+        if decoding == "posterior" and self.options.reasoning:
             raise UserError(
-                f"--model {self.name}: a server gives no distribution over times; use --decoding "
-                "constrained (with --trials N --temperature 1, the spread of N answers says how sure "
-                "it is), or free"
+                f"--model {self.name}: there is no distribution over times behind a block of reasoning; "
+                f"{INSTEAD}"
             )
         num_answered = 0
         try:

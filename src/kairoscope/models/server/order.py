@@ -9,17 +9,18 @@ from kairoscope.models.grammar import choices_regex, words_regex
 
 
 def picks(template: Template, text: str) -> tuple[str, ...] | None:
-    """The values in a text's slots; None where it is not the template's, whatever their order."""
-    expression = "".join(
-        re.escape(part)
-        if isinstance(part, str)
-        else words_regex(part)
-        if isinstance(part, Text)
-        else f"({choices_regex(part.choices)})"
-        for part in template
-    )
-    match = re.fullmatch(expression, text)
+    """What stands in a text's slots and free places, in order; None where it is not the template's.
+
+    Whatever the order of times is.
+    """
+    match = re.fullmatch("".join(map(_group, template)), text)
     return None if match is None else match.groups()
+
+
+def _group(part: str | Slot | Text) -> str:
+    if isinstance(part, str):
+        return re.escape(part)
+    return f"({choices_regex(part.choices) if isinstance(part, Slot) else words_regex(part)})"
 
 
 def mended(template: Template, values: Sequence[str]) -> Template | None:
@@ -29,29 +30,25 @@ def mended(template: Template, values: Sequence[str]) -> Template | None:
     from the same distribution as one whose engine knew the order all along: the next value given
     what was written, among those that may follow. None where every value is in order.
     """
-    slots = [part for part in template if isinstance(part, Slot)]
-    for index, slot in enumerate(slots):
-        if slot.not_before is None:
+    fixed: list[str | Slot | Text] = []
+    written: list[int] = []
+    waiting = iter(values)
+    for place, part in enumerate(template):
+        if isinstance(part, str):
+            fixed.append(part)
             continue
-        least = slot.choices.index(values[slot.not_before])
-        if slot.choices.index(values[index]) < least:
-            return _fixed(template, values, index, least)
+        value = next(waiting)
+        if isinstance(part, Slot):
+            pick = part.choices.index(value)
+            least = 0 if part.not_before is None else written[part.not_before]
+            if pick < least:
+                later = replace(part, choices=part.choices[least:], not_before=None)
+                return (*fixed, later, *map(_free, template[place + 1 :]))
+            written.append(pick)
+        fixed.append(value)
     return None
 
 
-def _fixed(template: Template, values: Sequence[str], index: int, least: int) -> Template:
-    """Slots before `index` as texts, that slot without the values before `least`."""
-    parts: list[str | Slot | Text] = []
-    number = 0
-    for part in template:
-        if isinstance(part, str | Text):
-            parts.append(part)
-            continue
-        if number < index:
-            parts.append(values[number])
-        elif number == index:
-            parts.append(replace(part, choices=part.choices[least:], not_before=None))
-        else:
-            parts.append(replace(part, not_before=None))
-        number += 1
-    return tuple(parts)
+def _free(part: str | Slot | Text) -> str | Slot | Text:
+    """Without a reference to a slot that is a text by now; the order is looked at again."""
+    return replace(part, not_before=None) if isinstance(part, Slot) else part

@@ -29,14 +29,6 @@ class Usage:
         ) / MILLION
 
     def row(self, options: ServerOptions) -> dict[str, Any]:
-        """A row of `usage.jsonl`."""
+        """As plain values, with the prices that the cost is counted with."""
         prices = {"prompt": options.price_prompt, "completion": options.price_completion}
         return {**asdict(self), "prices_per_million": prices, "cost": self.cost(options)}
-
-
-def total(rows: "list[dict[str, Any]]") -> dict[str, Any]:
-    """Sum of all sessions of a run. The cost is that of the sessions with prices."""
-    names = ("prompt_tokens", "completion_tokens", "requests", "retries")
-    costs = [row["cost"] for row in rows if row.get("cost") is not None]
-    found: dict[str, Any] = {name: sum(row.get(name, 0) for row in rows) for name in names}
-    return {**found, "cost": sum(costs) if costs else None}
