@@ -142,6 +142,12 @@ class _Writer:
         self.spans.append(VideoSpan(patch_ids, self.rows, self.columns))
 
 
+def around_the_video(prompt: Prompt) -> tuple[str, str]:
+    """The turns of a conversation up to the video, and from there on."""
+    head = f"<|im_start|>system\n{prompt.system}<|im_end|>\n<|im_start|>user\n{prompt.before}"
+    return head, f"{prompt.after}<|im_end|>\n<|im_start|>assistant\n"
+
+
 def encode(
     encoder: Encoder,
     prompt: Prompt,
@@ -163,8 +169,7 @@ def encode(
     num_patches = -(-num_frames // geometry.temporal)
     grid_thw = (num_patches, height // geometry.patch_px, width // geometry.patch_px)
     writer = _Writer(encoder, grid_thw[1] // geometry.merge, grid_thw[2] // geometry.merge)
-    head = f"<|im_start|>system\n{prompt.system}<|im_end|>\n<|im_start|>user\n{prompt.before}"
-    tail = f"{prompt.after}<|im_end|>\n<|im_start|>assistant\n"
+    head, tail = around_the_video(prompt)
     if encoder.family == "qwen2_5_vl":
         patch_ids = temporal_ids(
             num_patches,

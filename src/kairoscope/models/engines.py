@@ -4,12 +4,13 @@ Nothing heavy is imported before an engine is opened.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from kairoscope.core import FramePolicy, Model, UserError
-from kairoscope.models.names import PREFIXES, located, split_spec
+from kairoscope.models.names import located, split_spec
 from kairoscope.models.server.options import ServerOptions, check_options
+from kairoscope.models.vllm_installed import check_installed
 
 Loading = Callable[[int], None]
 """Told 0 when the weights begin to be loaded, and 1 when they are there."""
@@ -34,6 +35,8 @@ class EngineOptions:
     name: str | None = None
     """What runs and reports call the model; None: as the user did."""
     on_loading: Loading | None = None
+    task: str = ""
+    """Name of the task that the model is asked about: a checkpoint may have frames of its own for it."""
     server: ServerOptions = ServerOptions()
 
 
@@ -61,6 +64,7 @@ def _in_process(spec: str, options: EngineOptions) -> Engine:
         batch_size=options.batch_size,
         name=options.name,
         on_loading=options.on_loading,
+        task=options.task,
     )
 
 
@@ -70,20 +74,40 @@ def _server(name: str, options: EngineOptions) -> Engine:
     return ServedModel(name, options.server, name=options.name)
 
 
-ENGINES: dict[str, Opener] = {"": _in_process, "openai": _server}
+def _vllm(spec: str, options: EngineOptions) -> Engine:
+    from kairoscope.models.vllm_engine import VllmModel
+
+    return VllmModel(
+        spec,
+        name=options.name,
+        device=options.device,
+        chunk=options.batch_size,
+        options=options.server,
+        on_loading=options.on_loading,
+    )
+
+
+ENGINES: dict[str, Opener] = {"": _in_process, "openai": _server, "vllm": _vllm}
 """By prefix; the empty one is for weights in this process."""
+
+
+def without_vllm_options(options: ServerOptions) -> ServerOptions:
+    """What is left of the options after those that vLLM in this process has use for, too."""
+    return replace(options, reasoning=False, allow_unconstrained=False, allow_other_frames=False)
 
 
 def check_engine(spec: str, options: ServerOptions) -> None:
     """Raise UserError where `spec` cannot be asked, before anything heavy is imported."""
     prefix, rest = split_spec(spec)
-    if prefix not in ENGINES:
-        raise UserError(f"--model {spec}: the engine for {PREFIXES[prefix]} is not built yet")
+    if prefix == "vllm":
+        options = without_vllm_options(options)
     if prefix != "openai" and options != ServerOptions():
         raise UserError(f"--model {spec}: --base-url and what goes with it are for openai:NAME")
     if prefix and not rest:
         raise UserError(f"--model {spec}: names no model; write {prefix}:NAME")
     if prefix == "openai":
         check_options(spec, options)
-    elif not prefix:
-        located(spec, small=True)
+        return
+    located(rest, small=True)
+    if prefix == "vllm":
+        check_installed(spec)

@@ -12,14 +12,23 @@ from typing import Literal, get_args
 from kairoscope.core import Template, UserError
 from kairoscope.models.chat import VIDEO_PAD, Encoded, Encoder, text_ids
 from kairoscope.models.grammar import answer_part, violation
+from kairoscope.models.server.options import ServerOptions
 
 Kind = Literal["frames", "prompt", "time", "constraint"]
-"""What may differ, as `--allow-mismatch` calls it.
+"""What may differ.
 
 `frames`: another number of frames or of vision tokens. `prompt`: other words or other tokens around
 them. `time`: other temporal positions. `constraint`: answers outside the template.
 """
 KINDS: tuple[Kind, ...] = get_args(Kind)
+OTHER_FRAMES, UNCONSTRAINED = "--allow-other-frames", "--allow-unconstrained"
+OPTION: Mapping[Kind, str] = {
+    "frames": OTHER_FRAMES,
+    "prompt": OTHER_FRAMES,
+    "time": OTHER_FRAMES,
+    "constraint": UNCONSTRAINED,
+}
+"""With what a user goes on knowingly."""
 ADVICE: Mapping[Kind, str] = {
     "frames": "the engine samples or resizes again: give it frames that it must take as they are, "
     "with its own sampling and resizing turned off",
@@ -44,7 +53,7 @@ class Check:
     good: bool | None
     """None: the engine does not tell."""
     kind: Kind | None = None
-    """What it is called in `--allow-mismatch`, where a difference ends a run."""
+    """Of what kind a difference is, where it ends a run."""
     advice: str = ""
 
 
@@ -158,15 +167,13 @@ def kept_to(template: Template, texts: Iterable[str], *, reasoning: bool = False
     return _check("constraint", expected, "kept", "constraint", good=True)
 
 
-def check_allowed(names: Iterable[str]) -> frozenset[Kind]:
-    """Names given to `--allow-mismatch`. Raises UserError for one that there is not."""
-    allowed: set[Kind] = set()
-    for name in names:
-        known: list[Kind] = [kind for kind in KINDS if kind == name]
-        if not known:
-            raise UserError(f"--allow-mismatch {name}: allowed: {', '.join(KINDS)}")
-        allowed.update(known)
-    return frozenset(allowed)
+def allowed_kinds(options: ServerOptions) -> frozenset[Kind]:
+    """Kinds of difference that the user takes knowingly."""
+    given = {
+        OTHER_FRAMES: options.allow_other_frames,
+        UNCONSTRAINED: options.allow_unconstrained,
+    }
+    return frozenset(kind for kind in KINDS if given[OPTION[kind]])
 
 
 def insist(checks: Iterable[Check], about: str, allowed: Collection[str] = ()) -> None:
@@ -181,5 +188,5 @@ def insist(checks: Iterable[Check], about: str, allowed: Collection[str] = ()) -
         if check.good is False and check.kind is not None and check.kind not in allowed:
             raise Mismatch(
                 f"{about}: {check.what}: expected {check.expected}, found {check.found}; "
-                f"{check.advice} (or go on knowingly with --allow-mismatch {check.kind})"
+                f"{check.advice} (or go on knowingly with {OPTION[check.kind]})"
             )

@@ -7,20 +7,20 @@ from typing import Any
 import pytest
 from tiny_models import POLICY, encode_noise, make_checkpoint
 
-from kairoscope.core import UserError
 from kairoscope.models.chat import VIDEO_PAD, text_ids
 from kairoscope.models.checkpoint import save_checkpoint
 from kairoscope.models.parity import (
     KINDS,
     Fed,
     Mismatch,
-    check_allowed,
+    allowed_kinds,
     compare,
     insist,
     kept_to,
     temporal_ids_of,
 )
 from kairoscope.models.reference import load_encoder
+from kairoscope.models.server.options import ServerOptions
 from kairoscope.recipes.subtask_times import template
 
 FAMILIES = ["qwen2_5_vl", "qwen3_vl"]
@@ -64,7 +64,7 @@ def test_lost_frames_are_found_from_tokens_and_from_their_number(checkpoint: Any
         checks = compare(checkpoint.encoder, expected, fed)
         if checkpoint.encoder.family == "qwen2_5_vl" or fed.token_ids:
             assert kinds(checks)[0] == "frames"
-        with pytest.raises(Mismatch, match="--allow-mismatch"):
+        with pytest.raises(Mismatch, match="--allow-other-frames"):
             insist(checks, "engine")
 
 
@@ -97,14 +97,14 @@ def test_a_constraint_that_is_ignored_is_found() -> None:
     assert kept_to(parts, ["<think>0.2</think>\n\n" + kept], reasoning=True).good is True
     ignored = kept_to(parts, [kept, "Event 1: 0 to 0.25 s"])
     assert (ignored.good, ignored.kind) == (False, "constraint")
-    with pytest.raises(Mismatch, match="allow-mismatch constraint"):
+    with pytest.raises(Mismatch, match="--allow-unconstrained"):
         insist([ignored], "engine", set(KINDS) - {"constraint"})
 
 
-def test_only_known_names_can_be_allowed() -> None:
-    assert check_allowed(["time", "frames"]) == {"time", "frames"}
-    with pytest.raises(UserError, match="allowed: frames, prompt, time, constraint"):
-        check_allowed(["fps"])
+def test_what_is_allowed_is_allowed_by_name() -> None:
+    assert allowed_kinds(ServerOptions()) == set()
+    assert allowed_kinds(ServerOptions(allow_unconstrained=True)) == {"constraint"}
+    assert allowed_kinds(ServerOptions(allow_other_frames=True)) == set(KINDS) - {"constraint"}
 
 
 def test_an_encoder_needs_no_weights(checkpoint: Any, tokenizer: Any, tmp_path: Path) -> None:

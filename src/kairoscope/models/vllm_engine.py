@@ -1,0 +1,334 @@
+"""vLLM in this process: `--model vllm:PATH`. Our frames go in, the task's template holds the answers.
+
+Clips are decoded here, sampled, resized and stamped as for every other engine, and queued with vLLM in
+bounded chunks; while it answers one chunk, the clips of the next are decoded. What it fed the model is
+compared with our own input in every answer (`parity.py`).
+"""
+
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from kairoscope.core import (
+    Answer,
+    Completion,
+    Decoding,
+    Failed,
+    FramePolicy,
+    Request,
+    Sampling,
+    Template,
+    UnreadableClip,
+    UserError,
+)
+from kairoscope.models.chat import Encoded, Encoder
+from kairoscope.models.checkpoint import read_policy, weights_identity
+from kairoscope.models.decode import check_sampling
+from kairoscope.models.grammar import answer_part, template_regex
+from kairoscope.models.names import is_adapter, located
+from kairoscope.models.parity import Fed, allowed_kinds, compare, insist, kept_to
+from kairoscope.models.reference import expected_input, load_encoder
+from kairoscope.models.server.options import ServerOptions
+from kairoscope.models.server.order import mended, picks
+from kairoscope.models.server.wire import num_samples, seed_of
+from kairoscope.models.vllm_files import with_processor
+from kairoscope.models.vllm_input import vllm_prompt
+from kairoscope.models.vllm_installed import check_installed
+from kairoscope.models.vllm_start import Started, start
+from kairoscope.video.frames import ClipFrames, load_frames
+
+CHUNK = 64
+"""Clips that are queued with vLLM at a time; as many again are decoded meanwhile."""
+THREADS = 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Asked:
+    """A question on its way: the clip as it is shown, and what must be written."""
+
+    request: Request
+    frames: ClipFrames
+    encoded: Encoded
+    template: Template | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Text:
+    """One answer so far."""
+
+    text: str
+    num_tokens: int
+    finished: bool
+
+
+class VllmModel:
+    """A checkpoint in vLLM; loaded when the first answer is due."""
+
+    def __init__(
+        self,
+        spec: str,
+        *,
+        name: str | None = None,
+        device: str | None = None,
+        chunk: int | None = None,
+        options: ServerOptions = ServerOptions(),
+        on_loading: Callable[[int], None] | None = None,
+        **settings: Any,
+    ) -> None:
+        """Find the checkpoint.
+
+        Args:
+            spec: what follows `vllm:`; see `names.resolve`.
+            name: what runs and reports call it; None: `vllm:` and `spec`.
+            device: None: whatever vLLM was built for; it cannot be told another.
+            chunk: clips that are queued at a time; None: `CHUNK`.
+            options: `reasoning`, and what may differ from our own input without ending a run.
+            on_loading: told 0 when loading begins and 1 when it ends.
+            settings: passed on to `vllm.LLM`, such as `gpu_memory_utilization`.
+
+        Raises:
+            UserError: there is no such model, it is an adapter, or vLLM is not installed.
+        """
+        self.name = name or f"vllm:{spec}"
+        check_installed(self.name)
+        if device is not None:
+            raise UserError(
+                f"--device {device}: vLLM runs on what it was built for; leave --device out "
+                "(CUDA_VISIBLE_DEVICES chooses a GPU)"
+            )
+        self.folder = located(spec)
+        if is_adapter(self.folder):
+            raise UserError(
+                f"--model {self.name}: an adapter; put it into its weights first (kairoscope merge)"
+            )
+        self.policy = read_policy(self.folder)
+        self.identity = f"vllm:{weights_identity(self.folder)}"
+        self._chunk = chunk or CHUNK
+        self._allowed = allowed_kinds(options)
+        self._reasoning = options.reasoning
+        self._on_loading = on_loading or (lambda _: None)
+        self._settings = settings
+        self._started: Started | None = None
+
+    name: str
+    """What the user called it."""
+    identity: str
+    """Changes when the weights change. Never that of the same weights in another engine, which may
+    answer otherwise: it takes the likeliest digit after digit, not the likeliest time."""
+    policy: FramePolicy | None
+    """Frames that the checkpoint was trained on, where it says so."""
+
+    @property
+    def encoder(self) -> Encoder:
+        """What the model must be fed."""
+        return load_encoder(self.folder)
+
+    @property
+    def started(self) -> Started:
+        """The engine, started when first needed."""
+        if self._started is None:
+            self._on_loading(0)
+            with tempfile.TemporaryDirectory(prefix="kairoscope-") as links:
+                folder = with_processor(self.folder, self.encoder, Path(links) / "model")
+                self._started = start(self.name, folder, self.encoder, self._settings)
+            self._on_loading(1)
+        return self._started
+
+    def answer(
+        self, requests: Iterable[Request], sampling: Sampling, decoding: Decoding
+    ) -> Iterator[Answer]:
+        """See `core.Model`. Answers come chunk by chunk, in order.
+
+        Raises:
+            UserError: impossible sampling, no template to follow, or decoding that it cannot do.
+            Mismatch: the model was fed something else than it should, or ignored the constraint.
+        """
+        check_sampling(sampling)
+        if decoding == "posterior":
+            raise UserError(
+                f"--model {self.name}: vLLM gives no distribution over times; use --decoding "
+                "constrained (with --trials N --temperature 1, the spread of N answers says how sure "
+                "it is), or free; the same weights without vllm: have --decoding posterior"
+            )
+        for chunk in _decoded(iter(requests), self.encoder, self._chunk):
+            started = time.perf_counter()
+            asked: list[_Asked] = []
+            outcomes: dict[str, Failed | None] = {}
+            for request, frames in chunk:
+                prepared = frames if isinstance(frames, Failed) else None
+                if isinstance(frames, ClipFrames):
+                    question = self._asked(request, frames, decoding)
+                    prepared = self._too_long(question)
+                    if prepared is None:
+                        asked.append(question)
+                outcomes[request.id] = prepared
+            answers = self._answers(asked, sampling)
+            seconds = (time.perf_counter() - started) / max(1, len(asked))
+            for request_id, failed in outcomes.items():
+                if failed is not None:
+                    yield request_id, failed
+                    continue
+                completions = answers[request_id]
+                share = seconds / len(completions)
+                yield request_id, tuple(replace(c, seconds=share) for c in completions)
+
+    def _asked(self, request: Request, frames: ClipFrames, decoding: Decoding) -> _Asked:
+        template: Template | None = None
+        if decoding != "free":
+            if request.template is None:
+                raise UserError(f"request {request.id!r} has no template; decode it freely instead")
+            template = request.template(frames.times_s)
+        encoded = expected_input(self.encoder, request.prompt, frames, request.policy)
+        return _Asked(request=request, frames=frames, encoded=encoded, template=template)
+
+    def _too_long(self, asked: _Asked) -> Failed | None:
+        """vLLM would refuse the whole chunk for it."""
+        most, length = self.started.max_tokens, len(asked.encoded.token_ids)
+        if length + 1 <= most:
+            return None
+        return Failed(
+            reason=f"{asked.request.video}: {length} tokens, the model takes {most}: "
+            "lower total_pixels or fps"
+        )
+
+    def _answers(
+        self, asked: Sequence[_Asked], sampling: Sampling
+    ) -> dict[str, tuple[Completion, ...]]:
+        """All trials of all questions; those out of order are asked again from there on."""
+        if not asked:
+            return {}
+        outputs = self._generate(asked, [a.template for a in asked], [sampling] * len(asked))
+        texts: dict[tuple[int, int], _Text] = {}
+        for number, output in enumerate(outputs):
+            self._check_fed(asked[number], output)
+            for trial, choice in enumerate(output.outputs):
+                texts[number, trial] = _text(choice)
+        self._put_in_order(asked, texts, sampling)
+        return {
+            a.request.id: self._completions(
+                a, [texts[n, t] for t in range(num_samples(sampling))], sampling
+            )
+            for n, a in enumerate(asked)
+        }
+
+    def _put_in_order(
+        self, asked: Sequence[_Asked], texts: dict[tuple[int, int], _Text], sampling: Sampling
+    ) -> None:
+        """Ask again, from the first time that comes too early on, until none does."""
+        while True:
+            late: dict[tuple[int, int], Template] = {}
+            for (number, trial), answer in texts.items():
+                template = asked[number].template
+                if template is None or not answer.finished:
+                    continue
+                check = kept_to(template, [answer.text], reasoning=self._reasoning)
+                insist([check], self._about(asked[number]), self._allowed)
+                part = answer_part(answer.text) if self._reasoning else answer.text
+                values = picks(template, part)
+                rest = None if values is None else mended(template, values)
+                if rest is not None:
+                    late[number, trial] = rest
+            if not late:
+                return
+            again = self._generate(
+                [asked[number] for number, _ in late],
+                list(late.values()),
+                [
+                    replace(sampling, trials=1, first_trial=sampling.first_trial + t)
+                    for _, t in late
+                ],
+            )
+            for key, output in zip(late, again, strict=True):
+                texts[key] = _text(output.outputs[0])
+
+    def _generate(
+        self,
+        asked: Sequence[_Asked],
+        templates: Sequence[Template | None],
+        samplings: Sequence[Sampling],
+    ) -> list[Any]:
+        prompts = [vllm_prompt(self.encoder, a.request, a.frames, a.encoded) for a in asked]
+        params = [
+            self.started.params(
+                sampling,
+                samples=num_samples(sampling),
+                seed=seed_of(sampling, a.request.id),
+                regex=None
+                if template is None
+                else template_regex(template, reasoning=self._reasoning),
+            )
+            for a, template, sampling in zip(asked, templates, samplings, strict=True)
+        ]
+        return self.started.generate(prompts, params)
+
+    def _check_fed(self, asked: _Asked, output: Any) -> None:
+        """Raise Mismatch where the model saw something else than it should."""
+        token_ids = tuple(output.prompt_token_ids)
+        fed = Fed(
+            num_prompt_tokens=len(token_ids),
+            token_ids=token_ids,
+            temporal_ids=self.started.positions_of(token_ids, asked.encoded),
+        )
+        insist(compare(self.encoder, asked.encoded, fed), self._about(asked), self._allowed)
+
+    def _about(self, asked: _Asked) -> str:
+        return f"--model {self.name}, {asked.request.video}"
+
+    def _completions(
+        self, asked: _Asked, texts: Sequence[_Text], sampling: Sampling
+    ) -> tuple[Completion, ...]:
+        # One answer stands for all trials where they cannot differ.
+        every = list(texts) * (sampling.trials // len(texts))
+        return tuple(
+            Completion(
+                text=answer.text,
+                trial=trial,
+                frame_times_s=asked.frames.times_s,
+                num_prompt_tokens=len(asked.encoded.token_ids),
+                num_vision_tokens=asked.encoded.num_vision_tokens,
+                num_new_tokens=answer.num_tokens,
+                seconds=0.0,
+                finish="stop" if answer.finished else "length",
+            )
+            for trial, answer in enumerate(every, sampling.first_trial)
+        )
+
+
+def _text(choice: Any) -> _Text:
+    return _Text(
+        text=choice.text,
+        num_tokens=len(choice.token_ids),
+        finished=choice.finish_reason == "stop",
+    )
+
+
+def _decoded(
+    requests: Iterator[Request], encoder: Encoder, size: int
+) -> Iterator[list[tuple[Request, ClipFrames | Failed]]]:
+    """Chunks of clips; the next one is decoded while the caller works on one."""
+
+    def frames_of(request: Request) -> ClipFrames | Failed:
+        try:
+            return load_frames(request.video, request.policy, encoder.geometry, request.span)
+        except UnreadableClip as error:
+            return Failed(reason=str(error))
+
+    pool = ThreadPoolExecutor(THREADS)
+
+    def begin() -> list[tuple[Request, Future[ClipFrames | Failed]]]:
+        return [(request, pool.submit(frames_of, request)) for request in islice(requests, size)]
+
+    try:
+        chunk = begin()
+        while chunk:
+            following = begin()
+            yield [(request, future.result()) for request, future in chunk]
+            chunk = following
+    finally:
+        # After Ctrl-C or an error nobody wants the clips that wait.
+        pool.shutdown(cancel_futures=True)
