@@ -24,6 +24,8 @@ RESERVE = 0.04
 """Share of a device's memory that is not there for tensors: libraries, fragments."""
 
 DEVICES_OF_A_MACHINE = 8
+LEAN = 0.4
+"""Share of the activations to keep in compiled layers where all do not fit."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,7 +85,7 @@ def plan_stage(
     base = whole_folder_of(folder, small=True)
     network_config = read_network_config(base)
     geometry = geometry_of(network_config)
-    policy = policy_for(recipe, model_policy(folder), frames)
+    policy = policy_for(recipe, model_policy(folder, recipe.task.name), frames)
     samples, _ = load_data(data, recipe.task.load)
     with_answers = [sample for sample in samples if sample.gold is not None]
     count = token_counter(base)
@@ -204,6 +206,8 @@ def _changes(config: SFTConfig, machine: Machine) -> Iterator[tuple[str, dict[st
     """(what to write, the change, factor on the picture's area)."""
     if machine.on_gpu and config.dtype == "float32":
         yield '--set dtype="bfloat16"', {"dtype": "bfloat16"}, 1
+    if config.compile and config.kept_activations > LEAN:
+        yield f"--set kept_activations={LEAN}", {"kept_activations": LEAN}, 1
     if not config.gradient_checkpointing:
         yield "--set gradient_checkpointing=true", {"gradient_checkpointing": True}, 1
     size = config.micro_batch_size

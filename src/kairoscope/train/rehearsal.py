@@ -23,6 +23,7 @@ from kairoscope.train.ledger import GPU_BLOCK, Ledger
 from kairoscope.train.micro import MicroBatch, Targets
 from kairoscope.train.optimise import forward_losses
 from kairoscope.train.rehearsed_attention import kept_attention, rehearse_kernels
+from kairoscope.train.rehearsed_compile import put_stand_ins
 from kairoscope.train.trainable import prepare
 from kairoscope.video.sampling import PatchGeometry
 
@@ -100,7 +101,7 @@ def rehearse(
 
     Args:
         network_config: of a Qwen2.5-VL or Qwen3-VL checkpoint, as `AutoConfig` reads it.
-        config: how it is trained. `compile` is not looked at.
+        config: how it is trained.
         shapes: of the samples of the largest micro-batch.
         kind: what it will run on; nothing is run there.
         passes: micro-batches of a step; from the second on, gradients lie there already.
@@ -116,6 +117,8 @@ def rehearse(
         _replace(network, lambda t: torch.empty(t.shape, dtype=t.dtype))
         pixels = torch.empty((0,), dtype=torch.uint8)
     (rehearse_kernels if kind == "cuda" else use_fast_attention)(network)
+    if hasattr(network.model.language_model, "_deepstack_process"):
+        network.model.language_model._deepstack_process = _add_to_the_first
     micro = micro_batch_of(network_config, geometry_of(network_config), shapes, config, pixels)
     peak = _step_peak(network, geometry_of(network_config), micro, config, passes, kind)
     return _rehearsed(network, network_config, shapes, config, peak)
@@ -139,13 +142,17 @@ def _step_peak(
         forward_losses, geometry=geometry, micro=micro, with_dense=config.dense_weight > 0
     )
     bfloat16 = config.dtype == "bfloat16"
+    half = partial(
+        torch.autocast, network.device.type, torch.bfloat16, enabled=bfloat16, cache_enabled=False
+    )
+    if config.compile and not config.gradient_checkpointing:
+        with half():
+            put_stand_ins(network, work, kept_activations=config.kept_activations)
     with Ledger(GPU_BLOCK if kind == "cuda" else 1) as ledger, kept_attention():
         ledger.ignore(*network.parameters(), *network.buffers())
         for _ in range(min(passes, 2)):
             ledger.peak = ledger.now
-            with torch.autocast(
-                network.device.type, torch.bfloat16, enabled=bfloat16, cache_enabled=False
-            ):
+            with half():
                 answer, dense = work(network)
                 loss: Any = answer + dense
             loss.backward()
@@ -159,6 +166,14 @@ def _hold_frozen(network: Any, network_config: Any, config: SFTConfig) -> None:
     published = getattr(network_config, "dtype", None)
     if config.dtype == "bfloat16" and published in (torch.bfloat16, "bfloat16"):
         _replace(network, lambda t: t if t.requires_grad else t.bfloat16(), buffers=False)
+
+
+def _add_to_the_first(hidden_BLD: Any, _mask: Any, deep_ND: Any) -> Any:
+    """As Qwen3-VL adds features to their places: without values, it is not known which these are."""
+    changed = hidden_BLD.clone()
+    rows_LD = changed.flatten(0, -2)
+    rows_LD[: len(deep_ND)] = rows_LD[: len(deep_ND)] + deep_ND.to(changed.dtype)
+    return changed
 
 
 def _replace(

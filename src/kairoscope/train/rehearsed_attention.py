@@ -13,6 +13,8 @@ from kairoscope.models import variable_length
 
 WINDOWS, LANGUAGE = "kairoscope_flash_rehearsed", "kairoscope_rehearsed"
 """Attention that keeps what a GPU's kernels keep, in the vision tower and in the language model."""
+TRACED = "kairoscope_flash_traced"
+"""Attention that is one kernel to whoever traces it."""
 
 
 class _Flash(torch.autograd.Function):
@@ -67,12 +69,38 @@ def _flash(
     return _kept(query, key, value).transpose(1, 2).contiguous(), None
 
 
+def _traced(
+    module: Any, query: Any, key: Any, value: Any, attention_mask: Any, **_: Any
+) -> tuple[Any, None]:
+    del module, attention_mask
+    if torch.is_autocast_enabled(query.device.type):
+        half = torch.get_autocast_dtype(query.device.type)
+        query, key, value = (x.to(half) for x in (query, key, value))
+    flash = torch.ops.aten._scaled_dot_product_flash_attention
+    out = flash(query, key, value, is_causal=True)[0]
+    return out.transpose(1, 2), None
+
+
 def rehearse_kernels(network: Any) -> None:
     """Let the network's attention take the memory that a GPU's kernels take."""
     network.model.visual.config._attn_implementation = WINDOWS
     network.model.language_model.config._attn_implementation = LANGUAGE
 
 
-for _name in (WINDOWS, LANGUAGE):
-    ALL_ATTENTION_FUNCTIONS.register(_name, _flash)
+@contextmanager
+def traceable_attention(network: Any) -> Iterator[None]:
+    """Within it attention is one kernel to whoever traces it."""
+    configs = (network.model.visual.config, network.model.language_model.config)
+    before = [config._attn_implementation for config in configs]
+    for config in configs:
+        config._attn_implementation = TRACED
+    try:
+        yield
+    finally:
+        for config, name in zip(configs, before, strict=True):
+            config._attn_implementation = name
+
+
+for _name, _attention in ((WINDOWS, _flash), (LANGUAGE, _flash), (TRACED, _traced)):
+    ALL_ATTENTION_FUNCTIONS.register(_name, _attention)
     ALL_MASK_ATTENTION_FUNCTIONS.register(_name, sdpa_mask)

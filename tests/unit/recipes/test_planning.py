@@ -107,6 +107,9 @@ def test_changes_go_from_what_costs_least_to_what_costs_most() -> None:
         "--frames total_pixels: 1/2 of now",
         "--frames total_pixels: 1/4 of now",
     ]
+    compiled = SFTConfig(compile=True, dtype="bfloat16", micro_batch_size=1)
+    first, second, *_ = [words for words, _, _ in _changes(compiled, eight_gpus)]
+    assert (first, second) == ("--set kept_activations=0.4", words[1])
     lean = SFTConfig(micro_batch_size=1, gradient_checkpointing=True, lora=LoraConfig())
     assert [words for words, _, _ in _changes(lean, HERE)] == words[-2:]
 
@@ -140,6 +143,9 @@ def test_fsdp_shares_out_what_is_held() -> None:
     assert shared.activations == memory.activations
     assert 0 < shared.communication < 14 * gib
     assert on_each_device(found, replace(config, parallel="ddp"), 8) == memory
+    apart = on_each_device(replace(found, unshared=4 * gib, blocks=(gib,) * 20), config, 8)
+    assert apart.weights == 7 * gib  # a frozen tower is whole everywhere
+    assert on_each_device(found, replace(config, parallel="hsdp"), 64) == shared
     assert on_each_device(found, config, 1) == memory
 
 

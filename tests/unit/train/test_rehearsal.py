@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import torch
-from tiny_models import POLICY, SIZE, make_checkpoint
+from tiny_models import POLICY, SIZE, make_checkpoint, qwen3_network
 
 from kairoscope.config import LoraConfig, SFTConfig
 from kairoscope.core import Sample
@@ -19,7 +19,7 @@ from kairoscope.train.flops import Arithmetic, gpu_named
 from kairoscope.train.ledger import Ledger
 from kairoscope.train.micro import micro_batch
 from kairoscope.train.optimise import forward_losses
-from kairoscope.train.rehearsal import Shape, rehearse
+from kairoscope.train.rehearsal import Shape, geometry_of, rehearse
 from kairoscope.train.trainable import prepare
 from kairoscope.video.sampling import QWEN25_GEOMETRY
 
@@ -42,13 +42,16 @@ def _one_thread() -> Iterator[None]:
     torch.set_num_threads(before)
 
 
-def real_peak(tokenizer: Any, samples: list[Sample[Any, Any]], config: SFTConfig) -> int:
+def real_peak(
+    tokenizer: Any, samples: list[Sample[Any, Any]], config: SFTConfig, family: Any
+) -> int:
     """Bytes beyond the weights that torch's own allocator had handed out at the peak of a step."""
-    checkpoint = make_checkpoint(tokenizer, "qwen2_5_vl")
+    checkpoint = make_checkpoint(tokenizer, family)
     prepare(checkpoint.network, config)
-    store = ClipStore(POLICY, QWEN25_GEOMETRY, dense=False)
+    geometry = checkpoint.encoder.geometry
+    store = ClipStore(POLICY, geometry, dense=False)
     examples = [plain_example(checkpoint.encoder, TASK, s, store.get(s), POLICY) for s in samples]
-    micro = micro_batch(examples, QWEN25_GEOMETRY, packed=config.packing)
+    micro = micro_batch(examples, geometry, packed=config.packing)
     # Cut by torch, as for an accelerator: its allocator knows nothing of NumPy's memory.
     films = tuple(replace(film, pixels_THWC=as_parameter(film.pixels_THWC)) for film in micro.films)
     micro = replace(micro, films=films)
@@ -58,7 +61,7 @@ def real_peak(tokenizer: Any, samples: list[Sample[Any, Any]], config: SFTConfig
         with torch.autocast(
             "cpu", torch.bfloat16, enabled=config.dtype == "bfloat16", cache_enabled=False
         ):
-            answer, dense = forward_losses(checkpoint.network, QWEN25_GEOMETRY, micro)
+            answer, dense = forward_losses(checkpoint.network, geometry, micro)
             loss: Any = answer + dense
         loss.backward()
     now, peak = 0, 0
@@ -75,16 +78,54 @@ def as_parameter(tensor: torch.Tensor) -> torch.Tensor:
 
 @pytest.mark.parametrize("name", SETTINGS)
 def test_the_peak_is_that_of_a_real_step(tokenizer: Any, samples: Any, name: str) -> None:
-    config = SETTINGS[name]
+    check_peak(tokenizer, samples, SETTINGS[name], "qwen2_5_vl")
+
+
+@pytest.mark.parametrize("name", ["all", "adapters"])
+def test_so_it_is_of_the_newer_architecture(tokenizer: Any, samples: Any, name: str) -> None:
+    check_peak(tokenizer, samples, SETTINGS[name], "qwen3_vl")
+
+
+def check_peak(tokenizer: Any, samples: Any, config: SFTConfig, family: Any) -> None:
     chosen = sorted(samples, key=lambda s: s.duration_s)[-2:]
     shapes, unusable = measured(
-        TASK, chosen, POLICY, QWEN25_GEOMETRY, counter(tokenizer), 10_000, lambda *_: None
-    )
+        TASK, chosen, POLICY, geometry_of(config_of(tokenizer, family)), counter(tokenizer), 10_000,
+        lambda *_: None,
+    )  # fmt: skip
     assert not unusable
-    network_config = new_network(tokenizer, SIZE, 0).config
+    network_config = config_of(tokenizer, family)
     found = rehearse(network_config, config, shapes, kind="cpu")
     planned = found.memory.gradients + found.memory.activations
-    assert planned == pytest.approx(real_peak(tokenizer, chosen, config), rel=0.15)
+    assert planned == pytest.approx(real_peak(tokenizer, chosen, config, family), rel=0.15)
+
+
+def config_of(tokenizer: Any, family: Any) -> Any:
+    made = (
+        new_network(tokenizer, SIZE, 0) if family == "qwen2_5_vl" else qwen3_network(tokenizer, 0)
+    )
+    return made.config
+
+
+@pytest.mark.parametrize(
+    ("family", "lora"), [("qwen2_5_vl", LoraConfig(rank=2, alpha=4)), ("qwen3_vl", None)]
+)
+def test_compiled_layers_take_less_than_others_and_more_than_recomputed_ones(
+    tokenizer: Any, family: Any, lora: LoraConfig | None
+) -> None:
+    """What torch keeps depends on the share of the activations that it may keep."""
+    network_config = config_of(tokenizer, family)
+    shapes = [Shape(grid_thw=(2, 4, 4), num_text=600, num_answer=10)]
+
+    def activations(**changes: Any) -> int:
+        config = replace(CONFIG, lora=lora, dtype="bfloat16", **changes)
+        return rehearse(network_config, config, shapes, kind="cuda").memory.activations
+
+    compiled = activations(compile=True)
+    assert compiled < activations()
+    lean = activations(compile=True, kept_activations=0.2)
+    assert 0 < lean < compiled
+    checkpointed = activations(gradient_checkpointing=True)
+    assert activations(compile=True, gradient_checkpointing=True) == checkpointed
 
 
 def counter(tokenizer: Any) -> Any:
