@@ -60,13 +60,11 @@ def resolve(spec: str) -> str | Path:
 
 def _check_folder(spec: str, folder: Path) -> None:
     """What can be seen without loading: small files alone are read."""
-    config_file = folder / "config.json"
+    config_file, inside = folder / "config.json", folder / "best"
+    if (inside / "config.json").is_file():
+        raise UserError(f"--model {spec}: a run's folder; its checkpoint is {inside}")
     if not config_file.is_file():
-        inside = folder / "best"
-        hint = f": {inside}" if (inside / "config.json").is_file() else ""
-        raise UserError(
-            f"--model {spec}: no config.json in this folder; give a checkpoint folder{hint}"
-        )
+        raise UserError(f"--model {spec}: no config.json in this folder; give a checkpoint folder")
     try:
         config = json.loads(config_file.read_bytes())
         kind = config.get("model_type")
