@@ -95,6 +95,7 @@ def _requests(job: Evaluation, questions: Iterable[Question]) -> Iterator[Reques
             prompt=job.task.prompt(query),
             policy=job.policy,
             template=partial(job.task.template, query),
+            query=query,
         )
 
 

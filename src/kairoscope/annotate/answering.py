@@ -128,6 +128,7 @@ class Answering:
                     prompt=self.asking.task.prompt(self.gathered.query),
                     policy=self.asking.policy,
                     template=partial(self.asking.task.template, self.gathered.query),
+                    query=self.gathered.query,
                 )
 
     def _from_shards(self, row: Mapping[str, Any], clip: Path) -> dict[str, Any] | None:

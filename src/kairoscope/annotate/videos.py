@@ -161,6 +161,7 @@ class _Asking:
                 prompt=self.task.prompt(self.query),
                 policy=self.policy,
                 template=partial(self.task.template, self.query),
+                query=self.query,
             )
 
 

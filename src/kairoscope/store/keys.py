@@ -11,7 +11,7 @@ from kairoscope.storage import canonical_json, plain
 KEY_FORMAT = 1
 PROBE_S = (0.0, 0.25, 1.0, 2.75)
 """Frame times on which templates are told apart before the clip's own are known."""
-_APART = {"id", "video", "template"}
+_APART = {"id", "video", "template", "query"}
 """Fields of a request that stand in the key in another form, or not at all."""
 
 

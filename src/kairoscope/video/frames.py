@@ -1,6 +1,8 @@
 """A clip -> the frames a model sees: sampled, resized, stamped."""
 
 import itertools
+from bisect import bisect_right
+from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,11 +13,12 @@ from av.video.frame import VideoFrame
 from av.video.reformatter import VideoReformatter
 from torch.nn import functional
 
-from kairoscope.core import FramePolicy
+from kairoscope.core import FramePolicy, Span
 from kairoscope.video.clip import ClipInfo, Scan, scan
 from kairoscope.video.decode import decode_frames
 from kairoscope.video.sampling import (
     QWEN25_GEOMETRY,
+    TIME_TOLERANCE_S,
     PatchGeometry,
     band_height,
     picture_size,
@@ -44,28 +47,42 @@ class ClipFrames:
 
 
 def load_frames(
-    path: Path | str, policy: FramePolicy, geometry: PatchGeometry = QWEN25_GEOMETRY
+    path: Path | str,
+    policy: FramePolicy,
+    geometry: PatchGeometry = QWEN25_GEOMETRY,
+    span: Span | None = None,
 ) -> ClipFrames:
-    """Decode, sample, resize and stamp a clip.
+    """Decode, sample, resize and stamp a clip, or a span of it, whose times then begin at 0.
 
     Resizing is bicubic with antialiasing on bytes, which gives the pixels of the Hugging Face video
     processors exactly. Only sampled frames are converted and kept. Raises UnreadableClip naming the
     file and the reason.
     """
     clip = scan(path)
-    times_s = clip.times_s
-    indices = sample_indices(times_s, policy)
+    first, times_s = spanned(clip.times_s, span) if span else (0, clip.times_s)
+    indices = tuple(first + index for index in sample_indices(times_s, policy))
     info = clip.info
     height, width = picture_size(info.width, info.height, len(indices), policy, geometry)
     band = band_height(height, policy, geometry)
     # From NumPy, which asks for huge pages: filling new memory is a good part of the cost.
     pixels = torch.from_numpy(np.zeros((len(indices), height + band, width, 3), np.uint8))
     _fill(pixels[:, :height], clip, [clip.packets.shown[index] for index in indices])
-    sampled_s = tuple(times_s[index] for index in indices)
+    sampled_s = tuple(times_s[index - first] for index in indices)
     labels = _stamp(pixels, sampled_s, height, policy)
     return ClipFrames(
         info=info, times_s=sampled_s, indices=indices, pixels_THWC=pixels, labels=labels
     )
+
+
+def spanned(times_s: Sequence[float], span: Span) -> tuple[int, tuple[float, ...]]:
+    """(index of the first frame of a span, times of its frames as the span has them told).
+
+    The first frame is the one on display when the span begins; one at least is in it.
+    """
+    first = max(0, bisect_right(times_s, span.start_s + TIME_TOLERANCE_S) - 1)
+    last = max(first + 1, bisect_right(times_s, span.end_s + TIME_TOLERANCE_S))
+    begin_s = times_s[first]
+    return first, tuple((time_s - begin_s) * span.slow for time_s in times_s[first:last])
 
 
 def stamped(

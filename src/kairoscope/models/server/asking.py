@@ -100,7 +100,12 @@ class Asking:
         loop = asyncio.get_running_loop()
         try:
             frames = await loop.run_in_executor(
-                self._pool, load_frames, request.video, request.policy, self.geometry
+                self._pool,
+                load_frames,
+                request.video,
+                request.policy,
+                self.geometry,
+                request.span,
             )
         except UnreadableClip as error:
             return Outcome(request_id=request.id, answer=Failed(reason=str(error)))
