@@ -12,6 +12,7 @@ from kairoscope.report.recipe_training import log_blocks
 from kairoscope.report.reinforcement import reinforcement_blocks
 from kairoscope.report.sweep_page import write_sweep_page
 from kairoscope.report.training import read_training
+from kairoscope.report.training_data import data_blocks, ending_blocks, mapping_blocks
 from kairoscope.runs import Run
 
 
@@ -47,7 +48,13 @@ def write_training_page(folder: Path) -> Path:
         raise UserError(f"{folder}: not one training step has been made yet")
     recipe = RECIPES.get(str(run.config.get("recipe")))
     title = Heading(1, f"Training of {run.config.get('model')}")
-    blocks = [title, *log_blocks(run, log, recipe.targets if recipe else {})]
+    blocks = [
+        title,
+        *log_blocks(run, log, recipe.targets if recipe else {}),
+        *ending_blocks(log),
+        *data_blocks(run, log),
+        *mapping_blocks(run),
+    ]
     _, html = write_document(blocks, folder, "training")
     return html
 
