@@ -134,11 +134,14 @@ def model_identity(folder: Path) -> str:
     return "sha256:" + hashlib.sha256(f"{base} + {own}".encode()).hexdigest()[:16]
 
 
-def model_policy(folder: Path) -> FramePolicy | None:
-    """Frames that a checkpoint or adapter was trained on; of an adapter that does not say, its base's."""
-    own = read_policy(folder)
+def model_policy(folder: Path, task: str = "") -> FramePolicy | None:
+    """Frames that a checkpoint or adapter was trained on; of an adapter that does not say, its base's.
+
+    `task` as in `read_policy`.
+    """
+    own = read_policy(folder, task)
     if own is None and is_adapter(folder):
-        return model_policy(located(base_of(folder), small=True))
+        return model_policy(located(base_of(folder), small=True), task)
     return own
 
 

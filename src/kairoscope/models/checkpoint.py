@@ -221,17 +221,24 @@ def make_encoder(network: Any, tokenizer: Any) -> Encoder:
     )
 
 
-def read_policy(folder: Path) -> FramePolicy | None:
-    """Frame policy that was saved beside the weights, or None. Raises UserError for a wrong one."""
-    frames = _notes(folder).get("frames")
+def read_policy(folder: Path, task: str = "") -> FramePolicy | None:
+    """Frame policy that was saved beside the weights, or None. Raises UserError for a wrong one.
+
+    `task` is a task's name: frames of a checkpoint that was trained for another one do not count,
+    unless it recommends some for this one. Without it, whatever the checkpoint was trained on.
+    """
+    frames = _notes_for(folder, task).get("frames")
     if frames is None:
         return None
     return changed(FramePolicy(), frames, f"{folder / POLICY_FILE}: frames")
 
 
-def read_settings(folder: Path, table: str) -> dict[str, Any]:
-    """A table of the settings that a checkpoint recommends for itself, empty where it has none."""
-    settings = _notes(folder).get(table, {})
+def read_settings(folder: Path, table: str, task: str = "") -> dict[str, Any]:
+    """A table of the settings that a checkpoint recommends for itself, empty where it has none.
+
+    `task` as in `read_policy`.
+    """
+    settings = _notes_for(folder, task).get(table, {})
     if not isinstance(settings, dict):
         raise UserError(f"{folder / POLICY_FILE}: {table} must be a table, is {settings!r}")
     return settings
@@ -244,6 +251,17 @@ def _notes(folder: Path) -> dict[str, Any]:
     if not isinstance(notes, dict):
         raise UserError(f"{path}: must be a JSON object, is {str(notes)[:60]}")
     return notes
+
+
+def _notes_for(folder: Path, task: str) -> dict[str, Any]:
+    """The notes as far as they speak of a task: those under `tasks`, or all of a checkpoint's own one."""
+    notes = _notes(folder)
+    others = notes.get("tasks", {})
+    if not isinstance(others, dict) or not all(isinstance(v, dict) for v in others.values()):
+        raise UserError(f"{folder / POLICY_FILE}: tasks must be a table of tables, is {others!r}")
+    if task in others:
+        return dict(others[task])
+    return {} if task and notes.get("task", task) != task else notes
 
 
 def save_checkpoint(

@@ -20,9 +20,12 @@ from kairoscope.models.in_process import InProcessModel
 from kairoscope.models.names import located
 
 
-def described(folder: Path) -> tuple[str, FramePolicy | None]:
-    """Identity and frame policy of a checkpoint or adapter folder; no weights are loaded."""
-    return model_identity(folder), model_policy(folder)
+def described(folder: Path, task: str = "") -> tuple[str, FramePolicy | None]:
+    """Identity and frame policy of a checkpoint or adapter folder; no weights are loaded.
+
+    `task` as in `checkpoint.read_policy`.
+    """
+    return model_identity(folder), model_policy(folder, task)
 
 
 class LazyCheckpoint:
@@ -39,6 +42,7 @@ class LazyCheckpoint:
         batch_size: int | None = None,
         name: str | None = None,
         on_loading: Loading | None = None,
+        task: str = "",
     ) -> None:
         """Find the checkpoint; a model on the hub is fetched at once.
 
@@ -48,11 +52,12 @@ class LazyCheckpoint:
             batch_size: clips that share a forward pass; None: 1 on a CPU, 8 on a GPU.
             name: what runs and reports call it; None: as the user did.
             on_loading: told when loading begins and ends.
+            task: what it is asked about, for its frame policy.
 
         Raises:
             UserError: there is no such model.
         """
-        self.identity, self.policy = described(located(spec))
+        self.identity, self.policy = described(located(spec), task)
         self.spec = spec
         self.name = name or spec
         self._device = device

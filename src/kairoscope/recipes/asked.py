@@ -136,7 +136,7 @@ def _from_cosmos_rl(
     recipe: Recipe, options: Options, tables: Mapping[str, Any], where: str, *, dry: bool
 ) -> Asked:
     model = options.model or _model_of(tables)
-    evaluation = policy_for(recipe, _own_policy(model, dry=dry), {})
+    evaluation = policy_for(recipe, _own_policy(model, recipe.task.name, dry=dry), {})
     mapped = read_cosmos_rl(
         tables, where, evaluation=evaluation, allow_other_frames=options.allow_other_frames
     )
@@ -196,10 +196,10 @@ def _model_of(tables: Mapping[str, Any]) -> str:
     return named if isinstance(named, str) else "Qwen/Qwen2.5-VL-7B-Instruct"
 
 
-def _own_policy(model: str, *, dry: bool) -> FramePolicy | None:
+def _own_policy(model: str, task: str, *, dry: bool) -> FramePolicy | None:
     """The frames that a checkpoint was trained on, where it says so. Dry: nothing is fetched."""
     if dry and not isinstance(resolve(model), Path):
         return None
     from kairoscope.models.adapters import model_policy
 
-    return model_policy(located(model, small=True))
+    return model_policy(located(model, small=True), task)

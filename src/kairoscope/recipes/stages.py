@@ -179,6 +179,7 @@ def load_engine(
         batch_size=batch_size,
         name=name,
         on_loading=lambda done: on_progress(f"loading {called}", done, done),
+        task=task,
         server=server,
     )
     return with_store(open_engine(spec, options), spec, options, store, task)

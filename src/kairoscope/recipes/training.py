@@ -54,7 +54,7 @@ def sft_config_in(
     folder: Path, recipe: Recipe, model: str, changes: Sequence[tuple[str, Any]]
 ) -> SFTConfig:
     """`sft_config_for` a model whose small files are in `folder`."""
-    recommended = read_settings(whole_folder_of(folder, small=True), "sft")
+    recommended = read_settings(whole_folder_of(folder, small=True), "sft", recipe.task.name)
     config = changed(recipe.sft, recommended, f"{model} kairoscope.json [sft]")
     for where, table in changes:
         config = changed(config, table, where)
@@ -64,7 +64,7 @@ def sft_config_in(
 def grpo_config_for(recipe: Recipe, model: str, changes: Sequence[tuple[str, Any]]) -> GRPOConfig:
     """The same for reinforcement learning: the recipe's settings, the checkpoint's, the user's."""
     folder = located(model, small=True)
-    recommended = read_settings(whole_folder_of(folder, small=True), "grpo")
+    recommended = read_settings(whole_folder_of(folder, small=True), "grpo", recipe.task.name)
     config = changed(recipe.grpo, recommended, f"{model} kairoscope.json [grpo]")
     for where, table in changes:
         config = changed(config, table, where)
@@ -181,7 +181,7 @@ def train_stage(
     kind = "sft"
     if isinstance(config, GRPOConfig):
         kind, config = "grpo", with_rewards(config, recipe)
-    identity, own = described(located(model))
+    identity, own = described(located(model), recipe.task.name)
     task, words = asked_with(recipe, prompt)
     policy = policy_for(recipe, own, frames)
     run_config = {

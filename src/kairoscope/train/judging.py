@@ -79,7 +79,7 @@ class Judge:
     def _keep(self) -> None:
         """The present weights are the best."""
         keep = partial(save_best, self.out, self.trained, self.checkpoint, self.policy)
-        keep(self.state, self.config, self.group)
+        keep(self.state, self.config, self.group, self.task.name)
 
     def result(self, steps: int, rejected: Sequence[Rejected]) -> TrainResult:
         """What the run came to; keeps the last weights where nothing was judged. A collective call."""

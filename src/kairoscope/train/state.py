@@ -168,8 +168,11 @@ def save_best(
     state: TrainState,
     config: SFTConfig,
     group: Group = ALONE,
+    task: str = "",
 ) -> None:
     """Write the present weights as a checkpoint that transformers loads, in `out`/best.
+
+    `task` is the name of the task that it was trained for: its frames are for that one.
 
     A collective call; the first process writes.
 
@@ -180,6 +183,7 @@ def save_best(
         "step": state.step,
         "held_out": state.best_score,
         "base": checkpoint.identity,
+        **({"task": task} if task else {}),
     }
     with trained.whole() as network:
         if not group.is_first:

@@ -259,3 +259,25 @@ def test_impossible_sizes_are_refused(tmp_path: Path, size: Size, message: str) 
 def test_a_checkpoint_needs_labelled_samples(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="none of the 0 samples"):
         new_checkpoint(tmp_path / "x", TASK, [], POLICY, SIZE, 0)
+
+
+def test_frames_and_settings_are_for_the_task_that_they_were_found_for(tmp_path: Path) -> None:
+    notes = {
+        "task": "one",
+        "frames": {"fps": 4.0},
+        "sft": {"epochs": 2.0},
+        "tasks": {"two": {"frames": {"fps": 8.0}}},
+    }
+    (tmp_path / "kairoscope.json").write_text(json.dumps(notes))
+    policies = {task: read_policy(tmp_path, task) for task in ("", "one", "two", "three")}
+    assert policies["one"] == policies[""] == FramePolicy(fps=4.0)
+    assert policies["two"] == FramePolicy(fps=8.0)
+    assert policies["three"] is None
+    assert read_settings(tmp_path, "sft", "one") == {"epochs": 2.0}
+    assert read_settings(tmp_path, "sft", "two") == read_settings(tmp_path, "sft", "three") == {}
+    # One that does not say what it was trained for is taken at its word.
+    (tmp_path / "kairoscope.json").write_text('{"frames": {"fps": 4.0}}')
+    assert read_policy(tmp_path, "three") == FramePolicy(fps=4.0)
+    (tmp_path / "kairoscope.json").write_text('{"tasks": {"two": 3}}')
+    with pytest.raises(UserError, match="tasks must be a table of tables"):
+        read_policy(tmp_path, "two")
