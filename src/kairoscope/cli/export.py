@@ -12,8 +12,7 @@ from kairoscope.cli.progress import bars
 MAX_LISTED = 20
 HELD_OUT_SHARE = 0.1
 STAMPS = (
-    "cosmos-rl draws none into the frames; kairoscope stamp burns them into the clips before, or the "
-    "model learns without"
+    "which cosmos-rl does not draw itself; for clips that have theirs already: --frames stamp=none"
 )
 
 
@@ -49,7 +48,7 @@ def export(
 ) -> None:
     """Write dataset, configuration and entry script for those who train with cosmos-rl.
 
-    Clips and labels are checked as for sft. Whole groups are held out: cosmos-rl holds out the first
+    Where the frame policy has stamps, the clips are copied with the times burnt in.     Clips and labels are checked as for sft. Whole groups are held out: cosmos-rl holds out the first
     rows, and theirs come first.
     """
     from kairoscope.config import SFTConfig
@@ -83,7 +82,7 @@ def export(
         note("left out: ", reason)
     if len(done.left_out) > MAX_LISTED:
         note(f"and {len(done.left_out) - MAX_LISTED} more")
-    if done.needs_stamps:
-        note("stamps: ", STAMPS)
+    if done.num_stamped:
+        note(f"{counted(done.num_stamped, 'clip')} written with the time burnt in, ", STAMPS)
     say(f"{folder}: {counted(done.num_train, 'sample')}, {done.num_held_out} held out")
     say(f"train: cd {folder} && cosmos-rl --config {CONFIG} {SCRIPT}")

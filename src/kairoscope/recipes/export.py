@@ -1,7 +1,7 @@
 """Dataset, configuration and entry script for those who train with cosmos-rl."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +15,10 @@ from kairoscope.recipes import cosmos_rl_entry
 from kairoscope.recipes.stages import Progress
 from kairoscope.recipes.training import curate_stage
 from kairoscope.storage import whole_folder
+from kairoscope.video.stampfile import stamp_file
 
-DATASET, CONFIG, SCRIPT = "dataset", "sft.toml", "custom_sft.py"
+DATASET, CONFIG, SCRIPT, VIDEOS = "dataset", "sft.toml", "custom_sft.py", "videos"
+AnySample = Sample[Any, Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,13 +30,14 @@ class Exported:
     num_held_out: int
     left_out: tuple[str, ...]
     """Samples that cannot be trained on, with reasons."""
-    needs_stamps: bool
-    """Whether the frame policy draws stamps, which cosmos-rl does not: the clips must have them."""
+    num_stamped: int
+    """Clips that were written with the time burnt in, because cosmos-rl draws none; 0 where the frame
+    policy has no stamps."""
 
 
 def export_cosmos_rl(
     recipe: Recipe,
-    samples: Sequence[Sample[Any, Any]],
+    samples: Sequence[AnySample],
     problems: Sequence[Problem],
     out: Path,
     *,
@@ -48,7 +51,8 @@ def export_cosmos_rl(
 ) -> Exported:
     """Write `dataset/`, `sft.toml` and `custom_sft.py` to a new folder.
 
-    Clips and labels are checked as for a training here. cosmos-rl holds out the first rows of a dataset:
+    cosmos-rl draws no times into frames. Where the frame policy does, copies of the clips with the times
+    burnt in go to `videos/`, and the dataset is about these. Clips and labels are checked as for a training here. cosmos-rl holds out the first rows of a dataset:
     these are the clips of whole held-out groups.
 
     Raises:
@@ -72,6 +76,9 @@ def export_cosmos_rl(
     text = config_text(job, config, frames)
     with whole_folder(out) as part:
         rows = [*curation.held_out, *curation.train]
+        stamped = 0
+        if frames.stamp != "none":
+            rows, stamped = _stamped(rows, part / VIDEOS, out / VIDEOS, frames, on_progress)
         write_conversations(rows, part / DATASET, recipe.task)
         (part / CONFIG).write_text(text, encoding="utf-8")
         (part / SCRIPT).write_text(script_text(), encoding="utf-8")
@@ -80,8 +87,29 @@ def export_cosmos_rl(
         num_train=len(curation.train),
         num_held_out=len(curation.held_out),
         left_out=tuple(f"{d.sample_id}: {d.reason}: {d.detail}" for d in curation.drops),
-        needs_stamps=frames.stamp != "none",
+        num_stamped=stamped,
     )
+
+
+def _stamped(
+    samples: Sequence[AnySample],
+    folder: Path,
+    final: Path,
+    frames: FramePolicy,
+    on_progress: Progress,
+) -> tuple[list[AnySample], int]:
+    """Samples about copies of their clips with the time burnt in, and how many copies there are.
+
+    Written to `folder`, which will be called `final`. A clip of several samples is copied once.
+    """
+    clips = list(dict.fromkeys(sample.video for sample in samples))
+    names = {clip: f"{number:05d}_{clip.stem}.mp4" for number, clip in enumerate(clips)}
+    for done, (clip, name) in enumerate(names.items()):
+        on_progress("stamping", done, len(clips))
+        stamp_file(clip, folder / name, frames)
+    on_progress("stamping", len(clips), len(clips))
+    moved = [replace(sample, video=final / names[sample.video]) for sample in samples]
+    return moved, len(clips)
 
 
 def script_text() -> str:

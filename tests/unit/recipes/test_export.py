@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import tomllib
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -24,6 +25,7 @@ from kairoscope.data.conversations import read_conversations
 from kairoscope.recipes.export import export_cosmos_rl, script_text
 from kairoscope.recipes.subtask_times import RECIPE
 from kairoscope.settings import changed
+from kairoscope.video.frames import load_frames
 
 FRAMES = FramePolicy(fps=4.0, max_frame_pixels=100_000)
 JOB = Job(dataset="d", num_held_out=3, model="m", out="o")
@@ -111,7 +113,7 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
         on_progress=lambda _what, _done, _of: None,
     )
     assert (done.num_train, done.num_held_out, done.left_out) == (4, 1, ())
-    assert done.needs_stamps
+    assert done.num_stamped == 5
     return folder / "out"
 
 
@@ -149,6 +151,36 @@ def test_the_entry_scripts_dataset_gives_the_conversations(exported: Path) -> No
             for key in tables["custom"]["vision"]:
                 part.pop(key)
         assert messages == plain
+
+
+def test_clips_carry_the_stamps_that_training_here_draws(exported: Path) -> None:
+    """Within what encoding loses: the frames cosmos-rl takes are those a model here is shown."""
+    plain = read_conversations(exported / "dataset")
+    originals = {clip.stem: clip for clip in (exported.parent / "clips").glob("*.mp4")}
+    assert len({sample.video for sample in plain}) == 5
+    for sample in plain:
+        assert sample.video.parent == exported / "videos"
+        original = originals[sample.video.stem.partition("_")[2]]
+        ours = load_frames(original, FRAMES)
+        theirs = load_frames(sample.video, replace(FRAMES, stamp="none"))
+        bare = load_frames(original, replace(FRAMES, stamp="none"))
+        assert ours.times_s == pytest.approx(theirs.times_s, abs=1e-3)
+        apart = (ours.pixels_THWC.float() - theirs.pixels_THWC.float()).abs().mean()
+        without = (ours.pixels_THWC.float() - bare.pixels_THWC.float()).abs().mean()
+        assert apart < 0.8 * without  # at 84 pixels a label is all but its encoding
+
+
+def test_without_stamps_clips_stay_where_they_are(tmp_path: Path) -> None:
+    samples = make_samples(tmp_path / "clips", 3)
+    done = export_cosmos_rl(
+        RECIPE, samples, [], tmp_path / "out", config=SFTConfig(schedule="constant"),
+        frames=replace(FRAMES, stamp="none"), model="m", holdout=0.4, gpus=1,
+        on_progress=lambda _what, _done, _of: None,
+    )  # fmt: skip
+    assert done.num_stamped == 0
+    assert not (tmp_path / "out" / "videos").exists()
+    found = {sample.video for sample in read_conversations(tmp_path / "out" / "dataset")}
+    assert found == {sample.video for sample in samples}
 
 
 def test_the_held_out_groups_come_first(exported: Path) -> None:
