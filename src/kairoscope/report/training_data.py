@@ -25,14 +25,14 @@ def ending_blocks(log: TrainingLog) -> list[Block]:
     if result is None or result["last_step"] >= result["num_steps"]:
         return []
     last, best = result["last_step"], result["best_step"]
-    patience = log.settings.get("patience")
     margin = log.settings.get("min_improvement") or 0
-    better = "better than the best" + (f" by {margin:g}" if margin else "")
+    better = f"better by {margin:g} or more" if margin else "better"
     return [
         Heading(3, "Early Stopping"),
         Paragraph(
-            f"The run ended at step {last} of {result['num_steps']}: {patience} evaluations in a row "
-            f"were not {better} before them, at step {best}, whose weights are kept."
+            f"The run ended at step {last} of {result['num_steps']}: none of the "
+            f"{log.settings.get('patience')} evaluations after step {best} was {better}. The weights "
+            f"of step {best} are kept."
         ),
     ]
 
