@@ -31,8 +31,10 @@ def report(
     An evaluation has report.html, an annotation annotations.html, a recipe recipe.html and
     recipe.md, a training training.html and training.md.
     """
+    from kairoscope.recipes import RECIPES
     from kairoscope.recipes.pages import write_page
     from kairoscope.report.comparison_page import PAGE, write_comparison_page
+    from kairoscope.runs import Run
 
     if len(runs) == 1:
         if page is not None:
@@ -42,4 +44,7 @@ def report(
     target = page or runs[-1] / PAGE
     if target.suffix.lower() not in (".html", ".htm"):
         raise UserError(f"--out {target}: allowed: the name of an .html file")
-    say(f"report: {write_comparison_page(runs, target)}")
+    task = Run.read(runs[-1]).config.get("task")
+    recipe = RECIPES.get(task) if isinstance(task, str) else None
+    targets = recipe.targets if recipe else {}
+    say(f"report: {write_comparison_page(runs, target, targets)}")

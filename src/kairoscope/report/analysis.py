@@ -14,6 +14,8 @@ from kairoscope.core import Record, UserError
 from kairoscope.report import rules_errors, rules_whole
 from kairoscope.report.boundaries import EventView, Likely, event_views, likely_boundaries
 from kairoscope.report.findings import RANK, Evidences, Finding, finding_from_json, finding_to_json
+from kairoscope.report.score_figures import is_score
+from kairoscope.report.score_rules import analyse_scores
 from kairoscope.runs import Run, read_metrics, records_of
 from kairoscope.storage import read_json, write_json_atomic
 
@@ -69,6 +71,9 @@ def true_ends_inside(
 
 def analyse_run(run: Run, targets: Mapping[str, float] | None = None) -> list[Finding]:
     """The findings of a finished evaluation run; one row of it in memory at a time is whole."""
+    known = read_metrics(run)
+    if known is not None and is_score(known):
+        return analyse_scores(known, targets or {})
     records: list[Record] = []
     inside = total = 0
     for record in records_of(run):

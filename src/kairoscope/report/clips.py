@@ -59,6 +59,8 @@ class ClipView:
     """Why each row says what it says; empty, or one a row. Stands below the row."""
     texts: Sequence[tuple[str, str]] = ()
     """(which trial, answer as written)."""
+    open: bool = False
+    """Show these texts at once."""
     tags: Sequence[Tag] = ()
     notes: Sequence[str] = ()
     figure: str = ""
@@ -136,6 +138,7 @@ def _clip(clip: ClipView, place: int) -> dict[str, Any]:
         "rows": [list(row) for row in clip.rows],
         **({"reasons": [printable(why) for why in clip.reasons]} if any(clip.reasons) else {}),
         "texts": [list(pair) for pair in clip.texts],
+        **({"open": True} if clip.open else {}),
         "tags": [{"words": tag.words, "kind": tag.kind} for tag in clip.tags],
         "notes": list(clip.notes),
         "figure": clip.figure,

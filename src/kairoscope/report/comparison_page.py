@@ -12,6 +12,8 @@ from kairoscope.report.figures import HEADLINE, KINDS, Figure, figures, shown, s
 from kairoscope.report.page import embedded_json, interval, render_page, svg
 from kairoscope.report.paired import ClipScores, Difference, clip_scores, differences
 from kairoscope.report.plots import Bar, bars
+from kairoscope.report.score_figures import is_score
+from kairoscope.report.score_page import write_score_comparison
 from kairoscope.runs import Run, read_metrics
 from kairoscope.storage import write_text_atomic
 
@@ -31,14 +33,21 @@ class Compared:
     scores: Mapping[str, ClipScores]
 
 
-def write_comparison_page(folders: Sequence[Path], page: Path) -> Path:
+def write_comparison_page(
+    folders: Sequence[Path], page: Path, targets: Mapping[str, float] | None = None
+) -> Path:
     """Write a page that compares evaluation runs with the first of them; returns its path.
 
-    Raises `UserError` for fewer than two runs, and for one that is not a finished evaluation.
+    `targets`: metric -> goal, as in a recipe. Raises `UserError` for fewer than two runs, and for one that is not a finished evaluation.
     """
     if len(folders) < 2:
         raise UserError("a comparison needs two run folders or more")
     names = run_names(folders)
+    kinds = {is_score(read_metrics(Run.read(folder))) for folder in folders}
+    if kinds == {True}:
+        return write_score_comparison(folders, names, page, targets or {})
+    if len(kinds) > 1:
+        raise UserError(f"{folders[0]}: runs of different tasks cannot be compared")
     compared = [_read(folder, name) for folder, name in zip(folders, names, strict=True)]
     page.parent.mkdir(parents=True, exist_ok=True)
     write_text_atomic(page, comparison_page(compared, page.parent))

@@ -18,6 +18,16 @@ from kairoscope.report.figures import (
 )
 from kairoscope.report.page import interval
 from kairoscope.report.paired import Difference
+from kairoscope.report.score_figures import (
+    READING_NAMES,
+    SCORE_FIGURES,
+    ScoreFigure,
+    best_reading,
+    ends,
+    in_words,
+    is_score,
+    number,
+)
 
 NONE = Text("–", style="dim")
 
@@ -25,9 +35,12 @@ NONE = Text("–", style="dim")
 def metrics_table(metrics: Mapping[str, Any], title: str = "") -> Table:
     """The figures of a `metrics.json` beside prior, skill and wrong-video control.
 
+    Scores have a table of their own: both readings, and what the best constants would get.
     95 % intervals stand below the figures. The caption has the number of clips and demonstrations
     and the share answered; answers that do not depend on the clip are called so there.
     """
+    if is_score(metrics):
+        return score_table(metrics, title)
     table = _table(title, ("all answers", "prior", "skill", "wrong video", "answered only"))
     for figure in figures(metrics):
         table.add_row(
@@ -79,6 +92,8 @@ def before_after_table(
 
     The prior stands in its own column: a model above it has learnt nothing of use.
     """
+    if is_score(after):
+        return score_before_after(before, after)
     old = {figure.kind.path: figure for figure in figures(before)}
     steps = {step.kind.path: step for step in paired}
     table = _table("Before and after", ("before", "after", "difference", "prior"))
@@ -117,3 +132,53 @@ def _step(first: Figure | None, second: Figure, paired: Difference | None) -> Te
         words = interval(paired.interval, second.suffix)
         text.append(f"\n{words}", style="dim not bold default")
     return text
+
+
+def score_table(metrics: Mapping[str, Any], title: str = "") -> Table:
+    """The figures of an evaluation of scores: both readings, the best constant, the wrong video."""
+    reading = best_reading(metrics)
+    columns = ["expected score", "digit"] if metrics["expected"] else ["digit"]
+    table = _table(title, (*columns, "majority", "mean", "wrong video"))
+    wrong = metrics["wrong_video"] or {}
+    for figure in SCORE_FIGURES:
+        readings = ("expected", "digit") if metrics["expected"] else ("digit",)
+        others = (metrics["baselines"].get(name) for name in ("majority", "mean"))
+        table.add_row(
+            figure.label.replace("Quadratic-weighted kappa", "Kappa"),
+            *(_score_cell(metrics[name], figure) for name in readings),
+            *(Text(in_words(number(one, figure), figure)) for one in others),
+            Text(in_words(number(wrong.get(reading), figure), figure)),
+        )
+    answered = metrics["answered"]
+    words = [counted(metrics["n_clips"], "clip"), counted(metrics["n_groups"], "group")]
+    words.append("nothing answered" if answered is None else f"{100 * answered:.1f}% answered")
+    words.append(f"good: {metrics['good_from']} or more")
+    table.caption = Text(", ".join(words))
+    if metrics["degenerate"]:
+        table.caption.append("\nNearly all answers are one score.", style="bold red")
+    return table
+
+
+def _score_cell(table: Mapping[str, Any] | None, figure: ScoreFigure, style: str = "bold") -> Text:
+    text = Text(in_words(number(table, figure), figure), style=style)
+    between = ends(table, figure)
+    if between is not None:
+        text.append(f"\n{interval(between, figure.suffix)}", style="dim not bold")
+    return text
+
+
+def score_before_after(before: Mapping[str, Any], after: Mapping[str, Any]) -> Table:
+    """Two evaluations of scores beside each other."""
+    table = _table("Before and after", ("before", "after", "majority"))
+    for reading, name in READING_NAMES.items():
+        if not after[reading]:
+            continue
+        for figure in SCORE_FIGURES:
+            table.add_row(
+                f"{figure.label.replace('Quadratic-weighted kappa', 'Kappa')}, {name.lower()}",
+                _score_cell(before[reading], figure, style=""),
+                _score_cell(after[reading], figure),
+                Text(in_words(number(after["baselines"].get("majority"), figure), figure)),
+            )
+    table.caption = f"{counted(before['n_clips'], 'clip')} before, {after['n_clips']} after"
+    return table

@@ -13,6 +13,8 @@ from kairoscope.report.evaluation_clips import ORDERS, Answer, clip_views, read_
 from kairoscope.report.evaluation_plots import comparison_plot, error_plots
 from kairoscope.report.figures import HEADLINE, Figure, counted, dig, figures, prior_coverage
 from kairoscope.report.page import embedded_json, interval, render_page, svg, value
+from kairoscope.report.score_figures import is_score
+from kairoscope.report.score_page import write_score_page
 from kairoscope.report.svg import short
 from kairoscope.runs import Run, read_metrics
 from kairoscope.storage import canonical_json, write_text_atomic
@@ -28,6 +30,8 @@ def write_evaluation_page(
     Raises `UserError` where the folder is no evaluation or the evaluation is not finished.
     """
     run = Run.read(folder)
+    if is_score(read_metrics(run)):
+        return write_score_page(folder, title=title, targets=targets or {})
     page = folder / PAGE
     write_text_atomic(page, evaluation_page(run, folder, title=title, targets=targets))
     return page

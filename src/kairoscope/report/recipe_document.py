@@ -6,7 +6,6 @@ from kairoscope.report.blocks import (
     Block,
     Card,
     Cards,
-    Cell,
     Contents,
     Heading,
     Number,
@@ -19,7 +18,9 @@ from kairoscope.report.page import interval
 from kairoscope.report.recipe_evaluation import analysis_blocks, benchmark_blocks, zero_shot_blocks
 from kairoscope.report.recipe_results import conclusion_blocks, re_evaluation_blocks
 from kairoscope.report.recipe_run import RecipeRun, read_recipe_run
+from kairoscope.report.recipe_states import states_of, versions_block
 from kairoscope.report.recipe_training import curation_blocks, training_blocks
+from kairoscope.report.score_document import is_score_run, score_blocks
 
 
 def write_recipe_document(folder: Path) -> Path:
@@ -28,7 +29,9 @@ def write_recipe_document(folder: Path) -> Path:
     Returns the path of the HTML. Steps that were not run say so. Raises `UserError` where the
     folder is no run of a recipe.
     """
-    _, html = write_document(recipe_blocks(read_recipe_run(folder)), folder, "recipe")
+    run = read_recipe_run(folder)
+    blocks = score_blocks(run) if is_score_run(run) else recipe_blocks(run)
+    _, html = write_document(blocks, folder, "recipe")
     return html
 
 
@@ -57,8 +60,8 @@ def overview_blocks(run: RecipeRun) -> list[Block]:
         Contents(),
         Heading(2, "Overview"),
         Table(("Model", "Workload", "Use case"), [[model, workload, run.title]], 3),
-        Table(("Step", "State"), _states(run), 2),
-        _versions(run),
+        Table(("Step", "State"), states_of(run), 2),
+        versions_block(run),
     ]
 
 
@@ -131,29 +134,3 @@ def _cards(run: RecipeRun) -> list[Block]:
 def _ends(figure: Figure) -> str:
     ends = interval(figure.interval, figure.suffix)
     return f"95 %: {ends}" if ends else "mean relative error of ends"
-
-
-def _states(run: RecipeRun) -> list[list[Cell]]:
-    """Which steps left something to report on."""
-    training = "not run"
-    if run.training is not None:
-        training = "done" if run.training.finished else "not finished"
-    steps = (
-        ("1 Benchmark selection", run.benchmark is not None or run.zero_shot is not None),
-        ("2 Zero-shot evaluation", run.zero_shot is not None),
-        ("3 Problem analysis", run.findings is not None),
-        ("4 Data curation", run.curation is not None),
-    )
-    rows: list[list[Cell]] = [[name, "done" if done else "not run"] for name, done in steps]
-    rows.append(["5 Post-training", training])
-    rows.append(["6 Re-evaluation", "done" if run.re_evaluation is not None else "not run"])
-    return rows
-
-
-def _versions(run: RecipeRun) -> Block:
-    versions = run.environment.get("versions", {})
-    words = ", ".join(f"{name} {version}" for name, version in versions.items())
-    platform = run.environment.get("platform", "an unknown platform")
-    started = str(run.environment.get("started_at", "")).replace("T", " ").split("+")[0]
-    when = f", begun {started} UTC" if started else ""
-    return Paragraph(f"Made with {words} on {platform}{when}.")

@@ -123,7 +123,9 @@ def log_blocks(run: Run, log: TrainingLog, targets: Mapping[str, float]) -> list
         *training_plots(log, targets),
     ]
     if log.held_out:
-        blocks.append(Table(("Step", "Relative error", "Absolute error", "tIoU"), _held_out(log)))
+        names = SCORE_COLUMNS if log.best("expected_pearson") else TIME_COLUMNS
+        columns = [name for _, name, _ in names]
+        blocks.append(Table(("Step", *columns), _held_out(log, names)))
     return blocks
 
 
@@ -178,8 +180,27 @@ def _course(log: TrainingLog) -> str:
         words.append(
             f"best held-out relative error {shown(best['mre_percent'], '%')}, at step {best['step']}"
         )
+    scored = log.best("expected_pearson")
+    if scored is not None:
+        words.append(
+            f"best held-out correlation {shown(scored['expected_pearson'])}, at step {scored['step']}"
+        )
     text = "; ".join(words) + "."
     return text if log.finished else text + " The run is not finished."
+
+
+TIME_COLUMNS = (
+    ("mre_percent", "Relative error", "%"),
+    ("mae_s", "Absolute error", " s"),
+    ("tiou", "tIoU", ""),
+)
+SCORE_COLUMNS = (
+    ("expected_pearson", "Correlation, expected", ""),
+    ("pearson", "Correlation, digit", ""),
+    ("expected_mae", "Absolute error, expected", ""),
+    ("exact", "Exact", ""),
+)
+"""(key of a held-out row, heading, unit)."""
 
 
 def _speeds(log: TrainingLog) -> str:
@@ -207,14 +228,9 @@ def _lasting(seconds: float) -> str:
     return f"{short(seconds)} s" if seconds < 100 else f"{short(seconds / 60)} minutes"
 
 
-def _held_out(log: TrainingLog) -> list[list[Cell]]:
+def _held_out(log: TrainingLog, names: Sequence[tuple[str, str, str]]) -> list[list[Cell]]:
     return [
-        [
-            str(row["step"]),
-            Number(row.get("mre_percent"), "%"),
-            Number(row.get("mae_s"), " s"),
-            Number(row.get("tiou")),
-        ]
+        [str(row["step"]), *(Number(row.get(key), unit) for key, _, unit in names)]
         for row in log.held_out
     ]
 

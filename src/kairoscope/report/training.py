@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from kairoscope.core import UserError
 from kairoscope.report.blocks import Plot
@@ -10,10 +10,12 @@ from kairoscope.report.curves import Series, curves
 from kairoscope.runs import Run
 
 STEP_KEY = ("kind", "step")
-HELD_OUT = (
-    ("mre_percent", "% relative error of ends"),
-    ("mae_s", "s absolute error of ends"),
+HELD_OUT: tuple[tuple[str, str, Literal["lower", "higher"]], ...] = (
+    ("mre_percent", "% relative error of ends", "lower"),
+    ("mae_s", "s absolute error of ends", "lower"),
+    ("expected_pearson", "correlation of the expected score", "higher"),
 )
+"""Held-out metrics by which a training is shown: the first that its rows have."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +27,8 @@ class TrainingLog:
     steps: Sequence[Mapping[str, Any]]
     held_out: Sequence[Mapping[str, Any]]
     checks: Sequence[Mapping[str, Any]]
+    result: Mapping[str, Any] | None = None
+    """What the run came to, once it has ended."""
 
     @property
     def settings(self) -> Mapping[str, Any]:
@@ -34,7 +38,9 @@ class TrainingLog:
 
     @property
     def finished(self) -> bool:
-        """Whether the last step of the run was taken."""
+        """Whether the run came to its end: its last step, or where it ran out of patience."""
+        if self.result is not None:
+            return True
         return bool(self.steps) and self.steps[-1]["step"] >= self.steps[-1].get("of", 0)
 
     @property
@@ -43,9 +49,10 @@ class TrainingLog:
         return sum(float(row.get("seconds", 0.0)) for row in self.steps)
 
     def best(self, key: str = "mre_percent") -> Mapping[str, Any] | None:
-        """The held-out row with the lowest value; None where none was measured."""
+        """The held-out row with the best value; None where none was measured."""
         known = [row for row in self.held_out if row.get(key) is not None]
-        return min(known, key=lambda row: (row[key], row["step"]), default=None)
+        sign = next((-1 for name, _, better in HELD_OUT if name == key and better == "higher"), 1)
+        return min(known, key=lambda row: (sign * row[key], row["step"]), default=None)
 
 
 def read_training(run: Run) -> TrainingLog:
@@ -62,6 +69,7 @@ def read_training(run: Run) -> TrainingLog:
         steps=by_kind["step"],
         held_out=by_kind["held_out"],
         checks=by_kind["check"],
+        result=run.read_json("result.json"),
     )
 
 
@@ -76,7 +84,7 @@ def training_plots(log: TrainingLog, targets: Mapping[str, float]) -> list[Plot]
             series.append(Series(label="dense", points=dense, smooth=True, colour="other"))
         markup = curves(series, title="Training loss", unit="loss, nats a token")
         plots.append(Plot("training_loss", markup, "Training loss"))
-    for key, unit in HELD_OUT:
+    for key, unit, _ in HELD_OUT:
         points = [(r["step"], r[key]) for r in log.held_out if r.get(key) is not None]
         if points:
             line = Series(label="held out", points=points, marks=True, colour="model")

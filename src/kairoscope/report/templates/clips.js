@@ -77,7 +77,7 @@
       const line = timeline(clip, node.video, () => mine === watching);
       node.seek = line.seek;
       right.append(line.node, table(clip, line.seek));
-    }
+    } else if (clip.rows.length) right.append(table(clip, () => {}));
     for (const note of clip.notes) right.append(make("p", "note", note));
     if (clip.texts.length) node.append(answers(clip));
     return node;
@@ -163,6 +163,7 @@
 
   function answers(clip) {
     const node = make("details");
+    node.open = Boolean(clip.open);
     node.append(make("summary", "", clip.texts.length > 1 ? `Answers as written (${clip.texts.length} trials)` : "Answer as written"));
     for (const [name, text] of clip.texts) {
       if (name) node.append(make("p", "note", name));
