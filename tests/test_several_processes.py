@@ -96,6 +96,10 @@ def test_a_command_of_one_process_is_refused_in_several(monkeypatch: pytest.Monk
     monkeypatch.setenv("WORLD_SIZE", "2")
     with pytest.raises(UserError, match=r"evaluate runs in one process.*torchrun\): sft"):
         processes.check_command(["evaluate", "subtask-times"])
+    with pytest.raises(UserError, match=r"Without torchrun: --shard I/N .*--ray has a worker"):
+        processes.check_command(["annotate", "data"])
+    with pytest.raises(UserError, match=r"doctor runs in one process, .*: sft, grpo$"):
+        processes.check_command(["doctor"])
     processes.check_command(["sft", "subtask-times"])
     monkeypatch.setenv("WORLD_SIZE", "1")
     processes.check_command(["evaluate", "subtask-times"])

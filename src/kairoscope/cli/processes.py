@@ -15,6 +15,14 @@ if TYPE_CHECKING:
 
 SEVERAL = ("sft", "grpo")
 """Commands that several processes can share."""
+RAY = "--ray has a worker on each GPU answer, started by the command itself (extra ray)"
+SHARD = "--shard I/N lets N processes with the same --out answer a share each, on any machines"
+WAYS = {
+    "evaluate": RAY,
+    "annotate": f"{SHARD}; {RAY}",
+    "run": "train first (torchrun … sft), then evaluate with --ray",
+}
+"""How several GPUs or machines share a command that is not in `SEVERAL`."""
 GONE = ("Connection closed by peer", "Connection reset by peer", "Broken pipe", "NCCL")
 """What errors of collective calls say where another process has gone."""
 UNMET_S = 5.0
@@ -52,11 +60,14 @@ def _told_to_end(_signum: int, _frame: object) -> None:
 
 def check_command(arguments: Sequence[str]) -> None:
     """Refuse several processes for a command that one must do, before they all do it."""
-    if are_several() and arguments and arguments[0] not in SEVERAL:
-        raise UserError(
-            f"{arguments[0]} runs in one process, WORLD_SIZE is {os.environ['WORLD_SIZE']}; in "
-            f"several (torchrun): {', '.join(SEVERAL)}"
-        )
+    if not are_several() or not arguments or arguments[0] in SEVERAL:
+        return
+    command = arguments[0]
+    way = f". Without torchrun: {WAYS[command]}" if command in WAYS else ""
+    raise UserError(
+        f"{command} runs in one process, WORLD_SIZE is {os.environ['WORLD_SIZE']}; in several "
+        f"(torchrun): {', '.join(SEVERAL)}{way}"
+    )
 
 
 def are_several() -> bool:
