@@ -1,5 +1,6 @@
 """How far sources are believed on a dataset: by labels, by agreement, and what is kept of it."""
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,11 @@ from kairoscope.annotate.evidence import packed
 from kairoscope.annotate.gathered import ANSWERS, Gathered
 from kairoscope.annotate.placing import Placing
 from kairoscope.annotate.sealed import sealed
-from kairoscope.annotate.trusting import Trusted, trusted
+from kairoscope.annotate.trusting import Trusted, after_training_on, trusted
 from kairoscope.data.labels import parse_row
+from kairoscope.data.learned_clips import LEARNED, hashes_of, learned_by
+from kairoscope.fusion import ends_in_turn, fuse
+from kairoscope.fusion.doubt import doubting, lost_share
 from kairoscope.pool_fitting import default_pool
 from kairoscope.runs import Run
 
@@ -108,6 +112,52 @@ def test_a_lost_model_is_found_with_and_without_labels(
         assert (floors[0] > 5 * floors[1]) == lost
         assert max(errors) < 0.3  # the signals know the first event
         assert trust.plain()["lost"]["model"] == round(trust.lost["model"], 4)
+
+
+@pytest.mark.parametrize("seen", [3, 200])
+def test_a_model_is_not_judged_by_clips_that_it_learned(tmp_path: Path, seen: int) -> None:
+    """Right about its three clips, and nobody knows about the others: little is believed, after few."""
+    trust, _, gathered, run = judged(tmp_path, lost=False, labelled=3)
+    with run:
+        examples = gathered.examples()
+        asked = frozenset(example.clip for example in examples)
+        blind = Gathered(dataset=gathered.dataset, query=QUERY, run=run)
+        learned = trusted(blind, asked, examples, asked, seen)
+        assert learned.num_learned == 3
+        assert learned.num_compared < trust.num_compared
+        # Signals know one event of every other episode, and the model finds it.
+        assert learned.lost["model"] < 0.4
+        few, many = after_training_on(3), after_training_on(200)
+        assert lost_share([], few) > 0.75 > 0.3 > lost_share([], many)
+        assert (learned.pool != trust.pool) or seen == 200
+
+
+def test_what_a_model_learned_by_heart_counts_for_less_where_only_it_speaks(
+    tmp_path: Path,
+) -> None:
+    times_s = np.array(TIMES_S)
+    slots = {"end 1": peak(2.0)}
+    sure = {"model": slots, "prior": {"end 1": peak(5.0, 0.6)}}
+    believed = doubting(default_pool(), {"model": lost_share([], after_training_on(3))})
+    placed = [
+        fuse(times_s, ends_in_turn(1), sure, pool)[0].time_s for pool in (default_pool(), believed)
+    ]
+    assert placed[0] < 2.5
+    assert placed[1] > 4.0
+
+
+def test_a_checkpoint_names_its_clips_where_they_are_few(tmp_path: Path) -> None:
+    clips = [tmp_path / f"{number}.mp4" for number in range(3)]
+    for number, clip in enumerate(clips):
+        clip.write_bytes(bytes([number]))
+    (tmp_path / "again.mp4").write_bytes(bytes([0]))
+    found = hashes_of([*clips, tmp_path / "gone.mp4"])
+    assert len(found) == 3
+    assert hashes_of([tmp_path / "again.mp4"])[0] in found
+    assert hashes_of(clips * 100) == ()
+    (tmp_path / "kairoscope.json").write_text(json.dumps({LEARNED: list(found)}))
+    assert learned_by(str(tmp_path)) == frozenset(found)
+    assert learned_by("builtin") == frozenset()
 
 
 def test_corrections_are_labels_and_examples(tmp_path: Path) -> None:

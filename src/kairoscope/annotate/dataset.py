@@ -9,6 +9,7 @@ An episode that cannot be read is a row with its reason; it never ends the run.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -24,6 +25,7 @@ from kairoscope.annotate.shards import Shard, answers_elsewhere
 from kairoscope.annotate.tables import write_boundaries
 from kairoscope.annotate.trusting import Trusted, trusted
 from kairoscope.data.corrections import read_corrections
+from kairoscope.data.learned_clips import hashes_of
 from kairoscope.events import Query
 from kairoscope.robot.episode import Dataset, Episode
 from kairoscope.robot.examples import choose_examples
@@ -80,6 +82,7 @@ def annotate_dataset(
     asking: Asking | None = None,
     saving: Saving,
     num_examples: int = 0,
+    learned: AbstractSet[str] = frozenset(),
     on_progress: OnProgress,
 ) -> DatasetTally:
     """Find the events of `query` in every episode and write them where the dataset's tools read.
@@ -94,6 +97,7 @@ def annotate_dataset(
         saving: what becomes of the dataset itself.
         num_examples: labelled episodes that the prior is to have; says which to label where there
             are fewer.
+        learned: what `learned_clips` knows of the model: clips by which it is not judged.
         on_progress: told what is done.
 
     Raises UserError where no episode can be read, or nothing can be written at all.
@@ -121,7 +125,7 @@ def annotate_dataset(
     examples = gathered.examples()
     if asking is not None and asking.camera is not None:
         check_camera(gathered.rows(), asking.camera)
-    placing = _placing(gathered, examples, plan, asking, on_progress)
+    placing = _placing(gathered, examples, plan, asking, learned, on_progress)
     write_rows(run.file("clips"), map(sealed, placing.rows()))
     saved = _saved(gathered, placing, saving, on_progress)
     tally = write_boundaries(run, present_ids(dataset), DATASET_COLUMNS)
@@ -207,6 +211,7 @@ def _placing(
     examples: Sequence[Example],
     plan: SignalPlan | None,
     asking: Asking | None,
+    learned: AbstractSet[str],
     on_progress: OnProgress,
 ) -> Placing:
     """Ask the model where it is needed, and see how far every source can be believed."""
@@ -218,7 +223,8 @@ def _placing(
         answering.ask(judged)
         clips, num_damaged = answering.clips, answering.num_damaged
     asked = judged if is_asked else None
-    trust = trusted(gathered, asked, examples)
+    own = {clip for clip in judged & clips.keys() if learned & set(hashes_of([clips[clip]]))}
+    trust = trusted(gathered, asked, examples, own, len(learned))
     gathered.run.write_json("trust.json", trust.plain())
     return Placing(
         gathered=gathered,

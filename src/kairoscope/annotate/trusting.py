@@ -12,7 +12,7 @@ from kairoscope.annotate.examples import Example, compared, prior_for
 from kairoscope.annotate.gathered import Gathered, answered
 from kairoscope.annotate.sources import evidence_of
 from kairoscope.fusion import Pool, ends_by_arm, speaking
-from kairoscope.fusion.doubt import Doubt, agreement, doubting, lost_share
+from kairoscope.fusion.doubt import DEFAULT_DOUBT, Doubt, agreement, doubting, lost_share
 from kairoscope.pool_fitting import Labelled, default_pool, fit_pool
 from kairoscope.robot.columns import Floats
 
@@ -20,6 +20,9 @@ STRENGTH = 8.0
 """How firmly weights stay where they are, in clips: see docs/fusion.md."""
 SIGNALS_DOUBT = Doubt(lost=0.3, found=10.0)
 """Signals that do not know say so, and are hardly ever lost."""
+LOST_AFTER_CLIPS = 12.0
+"""A model that was trained on k clips of a task is taken to be lost as if it had been seen so, before
+anything else is known, at this / k boundaries for each at which it was not."""
 LABEL_SCALE_S = 0.15
 
 
@@ -34,12 +37,15 @@ class Trusted:
     """Boundaries at which the model could be compared with signals or labels."""
     lost: Mapping[str, float]
     """Source -> share of boundaries at which it does not find what it is compared with."""
+    num_learned: int = 0
+    """Labelled episodes on which the model was trained, and by which it is not judged."""
 
     def plain(self) -> dict[str, Any]:
         """As JSON values."""
         return {
             "num_labelled": self.num_labelled,
             "num_compared": self.num_compared,
+            "num_learned": self.num_learned,
             "lost": {source: round(share, 4) for source, share in sorted(self.lost.items())},
             "trust": {
                 " + ".join(sorted(sources)): {
@@ -52,7 +58,11 @@ class Trusted:
 
 
 def trusted(
-    gathered: Gathered, asked: AbstractSet[str] | None, examples: Sequence[Example]
+    gathered: Gathered,
+    asked: AbstractSet[str] | None,
+    examples: Sequence[Example],
+    learned: AbstractSet[str] = frozenset(),
+    num_learned: int = 0,
 ) -> Trusted:
     """How far each source is believed on this dataset.
 
@@ -64,10 +74,12 @@ def trusted(
         gathered: what is known of every episode.
         asked: labelled episodes about which the model was asked; None: it was not asked at all.
         examples: the labelled episodes.
+        learned: episodes on which the model was trained: what it says of these counts for nothing.
+        num_learned: clips on which it was trained, elsewhere, too, where they were few.
     """
     by_signals: list[float] = []
     labelled: list[Labelled] = []
-    for one in _told(gathered, asked, examples, compared(examples)):
+    for one in _told(gathered, asked, examples, compared(examples), learned):
         by_signals += agreements(one, "model", one.evidence.get("signals", {}))
         if one.truth_s:
             labelled.append(one)
@@ -76,8 +88,9 @@ def trusted(
         for source in ("model", "signals")
     }
     lost = {}
-    if by_signals or by_labels["model"]:
-        lost["model"] = lost_share([*by_signals, *by_labels["model"]])
+    if by_signals or by_labels["model"] or learned:
+        doubt = after_training_on(num_learned) if learned else DEFAULT_DOUBT
+        lost["model"] = lost_share([*by_signals, *by_labels["model"]], doubt)
     if by_labels["signals"]:
         lost["signals"] = lost_share(by_labels["signals"], SIGNALS_DOUBT)
     pool = doubting(default_pool(), lost)
@@ -88,7 +101,17 @@ def trusted(
         num_labelled=len(labelled),
         num_compared=len(by_signals) + len(by_labels["model"]),
         lost=lost,
+        num_learned=len(learned),
     )
+
+
+def after_training_on(num_clips: int) -> Doubt:
+    """What is known of a model that has learned a few clips of the task: little, from three.
+
+    Believing it as if it were lost in 80 % was best on four sets of others (docs/fusion.md).
+    """
+    lost = max(DEFAULT_DOUBT.lost, LOST_AFTER_CLIPS / max(num_clips, 1))
+    return Doubt(lost=lost, found=DEFAULT_DOUBT.found)
 
 
 def agreements(told: Labelled, source: Source, others: Mapping[str, Floats]) -> list[float]:
@@ -115,6 +138,7 @@ def _told(
     asked: AbstractSet[str] | None,
     examples: Sequence[Example],
     judged: AbstractSet[str],
+    learned: AbstractSet[str],
 ) -> Iterator[Labelled]:
     """What the sources say about the episodes that they can be compared on."""
     for row, answer in answered(gathered, asked):
@@ -135,6 +159,8 @@ def _told(
             for one in own:
                 if one.source != "label":
                     evidence.setdefault(one.source, {})[f"end {place}"] = one.probabilities_T
+        if row["clip"] in learned:
+            evidence.pop("model", None)
         yield Labelled(
             times_s=times_s,
             boundaries=ends_by_arm(gathered.arms or ("",) * len(gathered.query)),

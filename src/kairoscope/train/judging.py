@@ -49,6 +49,8 @@ class Judge:
     out: Path
     log: Log
     group: Group
+    learned: Sequence[str] = ()
+    """Of the clips that are trained on, where they are few; see `learned_clips`."""
 
     def score(self) -> None:
         """Score with the averaged weights where there are such; keep the best. A collective call."""
@@ -79,7 +81,7 @@ class Judge:
     def _keep(self) -> None:
         """The present weights are the best."""
         keep = partial(save_best, self.out, self.trained, self.checkpoint, self.policy)
-        keep(self.state, self.config, self.group, self.task.name)
+        keep(self.state, self.config, self.group, self.task.name, self.learned)
 
     def result(self, steps: int, rejected: Sequence[Rejected]) -> TrainResult:
         """What the run came to; keeps the last weights where nothing was judged. A collective call."""

@@ -8,6 +8,7 @@ from typing import Any
 
 from kairoscope.config import SFTConfig
 from kairoscope.core import FramePolicy, Sample, Task
+from kairoscope.data.learned_clips import hashes_of
 from kairoscope.data.tracks import HandTrack
 from kairoscope.models.checkpoint import Checkpoint
 from kairoscope.train.check import check_config
@@ -104,6 +105,7 @@ def sft(
         out=out,
         log=log,
         group=group,
+        learned=hashes_of([sample.video for sample in samples]),
     )
     feed = Feed(
         encoder=encoder,

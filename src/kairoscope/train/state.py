@@ -4,7 +4,7 @@ import hashlib
 import json
 import math
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -16,6 +16,7 @@ from safetensors.torch import save_file
 
 from kairoscope.config import SFTConfig
 from kairoscope.core import FramePolicy, Task, UserError
+from kairoscope.data.learned_clips import LEARNED
 from kairoscope.models.adapters import FOLDER, save_adapter
 from kairoscope.models.checkpoint import Checkpoint, save_checkpoint
 from kairoscope.models.saving import written_whole
@@ -169,10 +170,12 @@ def save_best(
     config: SFTConfig,
     group: Group = ALONE,
     task: str = "",
+    learned: Sequence[str] = (),
 ) -> None:
     """Write the present weights as a checkpoint that transformers loads, in `out`/best.
 
-    `task` is the name of the task that it was trained for: its frames are for that one.
+    `task` is the name of the task that it was trained for: its frames are for that one. `learned`, from
+    `data.learned_clips`, is for those who would judge the model by clips that it was trained on.
 
     A collective call; the first process writes.
 
@@ -184,6 +187,7 @@ def save_best(
         "held_out": state.best_score,
         "base": checkpoint.identity,
         **({"task": task} if task else {}),
+        **({LEARNED: list(learned)} if learned else {}),
     }
     with trained.whole() as network:
         if not group.is_first:
