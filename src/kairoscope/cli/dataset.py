@@ -137,8 +137,12 @@ def _print_notes(dataset: Any, tally: Any) -> None:
     for remark in getattr(dataset, "notes", ()):
         note("note: ", remark)
     note_damaged(tally.num_damaged)
+    if tally.trust.num_learned:
+        many = counted(tally.trust.num_learned, "labelled episode")
+        text = f"model: was trained on {many}, which say nothing about how it does on others"
+        note("note: ", f"{text}: believed accordingly less")
     for source, share in tally.trust.lost.items():
-        if share >= MUCH_LOST:
+        if share >= MUCH_LOST and not (source == "model" and tally.trust.num_learned):
             text = f"{source}: not where signals or labels are in about {share:.0%} of events"
             note("note: ", f"{text}, and believed accordingly less")
     for gripper in tally.grippers:

@@ -18,6 +18,7 @@ from kairoscope.annotate.showing import make_clips
 from kairoscope.config import Recipe
 from kairoscope.core import Decoding, UserError
 from kairoscope.data.corrections import adopt_corrections
+from kairoscope.data.learned_clips import learned_by
 from kairoscope.data.taskfiles import TaskFile
 from kairoscope.recipes.keeping import keep_count
 from kairoscope.recipes.pages import write_page
@@ -114,6 +115,7 @@ def annotate_dataset_stage(
             asking=asking,
             saving=saving,
             num_examples=num_examples,
+            learned=learned_by(model.name) if model else frozenset(),
             on_progress=on_progress,
         )
         keep_count(run, "answers")
