@@ -31,7 +31,7 @@ from kairoscope.models.checkpoint import read_policy, weights_identity
 from kairoscope.models.decode import check_sampling
 from kairoscope.models.grammar import answer_part, template_regex
 from kairoscope.models.names import is_adapter, located
-from kairoscope.models.parity import Fed, allowed_kinds, compare, insist, kept_to
+from kairoscope.models.parity import Check, Fed, allowed_kinds, compare, insist, kept_to
 from kairoscope.models.reference import expected_input, load_encoder
 from kairoscope.models.server.options import ServerOptions
 from kairoscope.models.server.order import mended, picks
@@ -122,6 +122,9 @@ class VllmModel:
     answer otherwise: it takes the likeliest digit after digit, not the likeliest time."""
     policy: FramePolicy | None
     """Frames that the checkpoint was trained on, where it says so."""
+
+    checks: tuple[Check, ...] = ()
+    """What the model was last fed, beside what it should have been."""
 
     @property
     def encoder(self) -> Encoder:
@@ -274,7 +277,8 @@ class VllmModel:
             token_ids=token_ids,
             temporal_ids=self.started.positions_of(token_ids, asked.encoded),
         )
-        insist(compare(self.encoder, asked.encoded, fed), self._about(asked), self._allowed)
+        self.checks = compare(self.encoder, asked.encoded, fed)
+        insist(self.checks, self._about(asked), self._allowed)
 
     def _about(self, asked: _Asked) -> str:
         return f"--model {self.name}, {asked.request.video}"
