@@ -169,9 +169,9 @@ def _is_about(row: Mapping[str, Any], path: Path) -> bool:
     state = file_state(path)
     if row["file"] == state:
         return True
-    if state is None:
-        return row["problem"] is None
-    return row.get(HASH) is not None and row[HASH] == hash_clip(path)
+    if row["problem"] is not None:
+        return False  # it speaks of a path on the other machine, and costs little to find again
+    return state is None or (row.get(HASH) is not None and row[HASH] == hash_clip(path))
 
 
 def put_in_order(run: Run, names: Sequence[str]) -> None:
