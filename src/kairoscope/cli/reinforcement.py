@@ -76,7 +76,7 @@ def grpo(
     if dry_run:
         from kairoscope.cli.dry_run import show_dry_run
 
-        show_dry_run(asked_for(chosen, options, dry=True))
+        show_dry_run(asked_for(chosen, options, dry=True), chosen)
         return
     group = join_group()
     asked = asked_for(chosen, options)

@@ -129,7 +129,7 @@ def sft(
     if dry_run:
         from kairoscope.cli.dry_run import show_dry_run
 
-        show_dry_run(asked_for(chosen, options, dry=True))
+        show_dry_run(asked_for(chosen, options, dry=True), chosen)
         return
     group = join_group()
     asked = asked_for(chosen, options)
@@ -151,9 +151,7 @@ def train_asked(
 
     loaded = group.from_first(lambda: load_sources(asked.sources, recipe.task.load))
     apart = asked.held_out
-    chosen_on = (
-        group.from_first(lambda: load_sources([apart], recipe.task.load)) if apart else None
-    )
+    chosen_on = group.from_first(lambda: load_sources([apart], recipe.task.load)) if apart else None
     share = 0.0 if apart else asked.holdout_share(len(loaded.samples))
     with bars() as progress:
         curation = group.from_first(
