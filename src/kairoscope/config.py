@@ -82,9 +82,6 @@ class SFTConfig:
     and the running event. Speeds up training from scratch; 0 turns it off."""
     augment: bool = False
     """Random trim, speed and event subsets in training, so that times cannot be guessed."""
-    second_tries: float = 0.0
-    """With `augment`: share of variations that are played up to just before an event, back, and on
-    again. A few clean demonstrations then teach what a try that came to nothing looks like."""
     feed_workers: int = 0
     """Processes that make the samples of coming steps; 0: a thread, which is enough for a CPU."""
     clips_gib: float | None = None

@@ -52,7 +52,6 @@ LIMITS: Mapping[str, tuple[float, float]] = {
     "policy_temperature": (1e-3, 10),
     "shared_prefix_tokens": (1, math.inf),
     "dense_weight": (0, 1e6),
-    "second_tries": (0, 1),
     "max_tokens": (1, math.inf),
     "eval_every": (1, math.inf),
     "patience": (1, math.inf),

@@ -15,7 +15,6 @@ from kairoscope.events import normalised
 from kairoscope.models.chat import Encoded, Encoder, encode, text_ids
 from kairoscope.models.forward import Seen
 from kairoscope.train.dense import dense_labels
-from kairoscope.train.second_tries import straight, tried_twice
 from kairoscope.video.frames import stamped
 from kairoscope.video.sampling import TIME_TOLERANCE_S, band_height, sample_indices
 
@@ -103,28 +102,15 @@ def varied_example(
     clip: Clip,
     policy: FramePolicy,
     seed: str,
-    second_tries: float = 0.0,
 ) -> Example:
     """A variation: other speed, trimmed ends, some of the events, other light, perhaps mirrored.
 
     Times can then not be guessed from the task, and the events must be found by what they are.
     The clip's pictures should be sampled more densely than the policy asks; the sample's answer
     is one event or more. A pure function of its arguments: `seed` decides everything.
-
-    Args:
-        encoder: of the model.
-        task: prompt, answer and grid.
-        sample: with a gold answer.
-        clip: of the sample.
-        policy: frames that the model sees.
-        seed: of everything that is drawn.
-        second_tries: share of variations that show a try at an event that came to nothing.
     """
     rng = random.Random(seed)
-    played = straight(clip.times_s, sample.gold or ())
-    if second_tries and rng.random() < second_tries:
-        played = tried_twice(clip.times_s, sample.gold or (), rng)
-    events: list[Any] = list(played.events)
+    events: list[Any] = list(sample.gold or ())
     if rng.random() < SOME_EVENTS:
         kept = sorted(rng.sample(range(len(events)), rng.randint(1, len(events))))
         events = [_with_start(events, i) for i in kept]
@@ -133,16 +119,15 @@ def varied_example(
     trimmed = rng.random() < LATE_START
     start_s = rng.uniform(0, max(0.0, first_s - 0.6)) if trimmed else 0.0
     if rng.random() < TRUE_CLOCK:
-        speed, start_s = 1.0, played.times_s[bisect_right(played.times_s, start_s) - 1]
-    end_s = played.times_s[-1]
+        speed, start_s = 1.0, clip.times_s[bisect_right(clip.times_s, start_s) - 1]
+    end_s = clip.times_s[-1]
     if rng.random() < 0.7:
         end_s = rng.uniform(min(end_s, last_s + LEAST_TAIL_S * speed), end_s)
-    indices = _displayed(played.times_s, start_s, end_s, speed, policy)
-    times = tuple(max(0.0, (played.times_s[i] - start_s) / speed) for i in indices)
-    places = [played.places[i] for i in indices]
+    indices = _displayed(clip.times_s, start_s, end_s, speed, policy)
+    times = tuple(max(0.0, (clip.times_s[i] - start_s) / speed) for i in indices)
     query = tuple(event.name for event in events)
-    pictures = relit(clip.pictures_THWC[places], rng)
-    hand = clip.hand and clip.hand.take(places, times)
+    pictures = relit(clip.pictures_THWC[list(indices)], rng)
+    hand = clip.hand and clip.hand.take(indices, times)
     if rng.random() < 0.5 and not _sided(query):
         pictures, hand = pictures.flip(2), hand and hand.mirrored()
     moved = [

@@ -118,7 +118,7 @@ def one_example(
     as it stands then takes its place: nothing is ever cut.
     """
     if config.augment:
-        varied = varied_example(encoder, task, sample, clip, policy, seed, config.second_tries)
+        varied = varied_example(encoder, task, sample, clip, policy, seed)
         if varied.num_tokens <= config.max_tokens:
             return varied
         clip = thinned(clip, policy)
