@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import av.container
@@ -109,6 +110,12 @@ def _first_frame(container: av.container.InputContainer, stream: VideoStream) ->
         return None  # whoever decodes in earnest says what is wrong
 
 
+_LENIENT: dict[str, Any] = (
+    {"metadata_errors": "replace"} if int(av.__version__.partition(".")[0]) < 19 else {}
+)
+"""Tags that are no text are no reason to refuse a clip. PyAV 19 has no such argument any more."""
+
+
 @contextmanager
 def open_clip(path: Path) -> Iterator[tuple[av.container.InputContainer, VideoStream]]:
     """Open a file and its main video stream. Raises UnreadableClip where there is none."""
@@ -119,8 +126,8 @@ def open_clip(path: Path) -> Iterator[tuple[av.container.InputContainer, VideoSt
         container = av.open(
             str(path.absolute()),
             "r",
-            metadata_errors="replace",
             container_options={"protocol_whitelist": "file"},
+            **_LENIENT,
         )
     except OSError as error:
         raise UnreadableClip(f"{path}: {_reason(error)}") from error
