@@ -47,11 +47,12 @@ class Refinement:
 
     half_width_s: float = 0.75
     """The span reaches so far to both sides of the first answer's median."""
-    slow: float = 1.0
-    """See `core.Span`."""
-    full_rate: bool = True
+    slow: float = 2.0
+    """See `core.Span`. Slowed down, twice the policy's frames are shown at the pace that the model knows;
+    at the clip's full rate and true pace, the built-in model is lost (benchmarks/results/refinement.md)."""
+    full_rate: bool = False
     """All frames of the clip are shown; else those that the policy takes of the span as it is slowed."""
-    weight: float = 0.5
+    weight: float = 1.0
     """Exponent of the second answer's probabilities: 0 leaves the first as it is."""
 
     @property

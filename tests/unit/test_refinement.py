@@ -33,7 +33,7 @@ from kairoscope.video.frames import load_frames, spanned
 
 TIMES_S = tuple(round(i / 4, 2) for i in range(33))
 QUERY: Query = ("grasping the cube", "placing the cube", "letting go")
-SHARP = Refinement(half_width_s=0.75, weight=1.0)
+SHARP = Refinement(full_rate=True)
 
 
 def posterior(peaks: dict[float, float], slot: str = "end 1") -> Posterior:
