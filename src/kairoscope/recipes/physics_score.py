@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from kairoscope.answers.scores import parse_score
-from kairoscope.config import EvalConfig, Recipe, SFTConfig
+from kairoscope.config import EvalConfig, GRPOConfig, Recipe, SFTConfig
 from kairoscope.core import (
     FramePolicy,
     Metric,
@@ -158,6 +158,13 @@ RECIPE = Recipe(
     base_model="builtin",
     evaluation=EvalConfig(),
     sft=SFTConfig(balance="up"),
+    grpo=GRPOConfig(
+        balance="up",
+        decoding="constrained",
+        rewards=(("score", 1.0), ("format", 0.1)),
+        kl_beta=0.05,
+        max_new_tokens=64,
+    ),
     success=(
         "Pearson correlation of the expected score with the true one of 0.6 or more, "
         "counting every clip."
