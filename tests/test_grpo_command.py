@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 from command_line import Program, read_json, read_rows
+from html_checks import check_page
 from resumable import is_clean, world_in
 
 GRPO = ["grpo", "subtask-times", "--data=data", "--model=model", "--out=out", "--device=cpu"]
@@ -53,6 +54,7 @@ def test_trains_goes_on_and_is_done(program: Program, place: Path) -> None:
     numbers = [row for row in read_rows(out / "metrics.jsonl") if "train/reward" in row]
     assert [row["train/reward"] for row in numbers] == [row["reward"] for row in steps]
     page = (out / "training.html").read_text()
+    check_page(page)
     assert "Parts of the reward" in page
     assert steps[0]["reward"] > 0
     again = program.run(*GRPO, *SMALL, cwd=place)
