@@ -72,12 +72,21 @@ def painted(shapes: Sequence[Shape], camera: Camera, far_m: float) -> Iterator[P
     The ground comes first, as given; then what stands, the farthest first.
     """
     standing: list[Painted] = []
-    for shape in shapes:
-        seen = clipped(camera.seen(shape.corners_N3))
-        if len(seen) < 3:
+    sizes = [len(shape.corners_N3) for shape in shapes]
+    ends = np.cumsum(sizes)
+    # All corners at once: a call for each shape would take most of the time of a picture.
+    seen_N3 = camera.seen(np.concatenate([shape.corners_N3 for shape in shapes]))
+    starts = ends - sizes
+    nearest = np.minimum.reduceat(seen_N3[:, 2], starts)
+    farthest = np.maximum.reduceat(seen_N3[:, 2], starts)
+    for place, shape in enumerate(shapes):
+        if farthest[place] < NEAR_M or nearest[place] > far_m:
             continue
+        seen = seen_N3[starts[place] : ends[place]]
+        if nearest[place] < NEAR_M:
+            seen = clipped(seen)
         distance = float(seen[:, 2].mean())
-        if distance > far_m or not _in_view(seen):
+        if len(seen) < 3 or distance > far_m or not _in_view(seen):
             continue
         one = Painted(camera.pixels(seen), shape.colour, shape.glows, distance)
         if shape.layer == 0:
