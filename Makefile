@@ -3,7 +3,10 @@ PYTHON ?= python3.11
 BIN := .venv/bin
 DEMO := runs/demo
 
-.PHONY: demo test lint types contract pytest clean
+SERVERS := .venv-servers
+RAY := .venv-ray
+
+.PHONY: demo test test-servers test-ray lint types contract pytest clean
 
 .venv/bin/python:
 	@command -v $(PYTHON) >/dev/null || { \
@@ -42,5 +45,28 @@ contract: .venv/.installed-test
 pytest: .venv/.installed-test
 	$(BIN)/pytest
 
+# The client against the CPU build of vLLM, which has an environment of its own (3.5 GB).
+$(SERVERS)/.installed: tests/servers/requirements.txt tests/servers/torchvision_operators.py
+	test -x $(SERVERS)/bin/python || $(PYTHON) -m venv $(SERVERS)
+	$(SERVERS)/bin/python -m pip install -qq --disable-pip-version-check \
+	  -r tests/servers/requirements.txt
+	$(SERVERS)/bin/python -m pip uninstall -qq -y torchaudio
+	$(SERVERS)/bin/python -m pip install -qq --disable-pip-version-check --no-deps torchcodec==0.13.0
+	cp tests/servers/torchvision_operators.py \
+	  "$$($(SERVERS)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/sitecustomize.py"
+	@touch $@
+
+test-servers: .venv/.installed-test $(SERVERS)/.installed
+	KAIROSCOPE_SERVERS=$(SERVERS)/bin/python $(BIN)/pytest tests/servers
+
+# Two workers of a Ray cluster on this machine, in an environment of its own (Ray takes 617 MB).
+$(RAY)/.installed: pyproject.toml constraints.txt
+	test -x $(RAY)/bin/python || $(PYTHON) -m venv $(RAY)
+	$(RAY)/bin/python -m pip install -qq --disable-pip-version-check -c constraints.txt -e '.[ray,test]'
+	@touch $@
+
+test-ray: $(RAY)/.installed
+	$(RAY)/bin/python -m pytest tests/ray_cluster
+
 clean:
-	rm -rf .venv runs
+	rm -rf .venv $(SERVERS) $(RAY) runs

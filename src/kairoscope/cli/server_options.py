@@ -36,8 +36,8 @@ OPTIONS: dict[str, Any] = {
         _option(
             "--send",
             metavar="HOW",
-            text="file (the server reads this disk), base64, frames, or auto: the first of them that "
-            "it takes (default: auto).",
+            text="file (the server reads this disk), base64, frames (put together to a video there), "
+            "images (seen one by one), or auto: the first of them that it takes (default: auto).",
         ),
     ],
     "concurrency": Annotated[

@@ -23,6 +23,7 @@ from transformers.utils import logging as transformers_logging
 from kairoscope.core import FramePolicy, UserError
 from kairoscope.models import packed_attention, window_attention
 from kairoscope.models.chat import VIDEO_PAD, Encoder
+from kairoscope.models.preprocessing import write_preprocessing
 from kairoscope.settings import changed
 from kairoscope.storage import read_json
 from kairoscope.video.sampling import QWEN3_GEOMETRY, QWEN25_GEOMETRY
@@ -274,7 +275,7 @@ def save_checkpoint(
     weights: dict[str, torch.Tensor] | None = None,
     dtype: str = "float32",
 ) -> None:
-    """Write safetensors, tokenizer and frame policy so that transformers loads them.
+    """Write safetensors, tokenizer, preprocessing and frame policy so that transformers and vLLM load them.
 
     Args:
         network: gives the configuration, and the weights where none are given.
@@ -296,6 +297,8 @@ def save_checkpoint(
     for file in folder.glob("*.safetensors"):
         shutil.copymode(config_file, file)  # safetensors lets only the owner read
     tokenizer.save_pretrained(folder)
+    family = config["model_type"]
+    write_preprocessing(folder, family, QWEN3_GEOMETRY if family == "qwen3_vl" else QWEN25_GEOMETRY)
     text = json.dumps({"frames": asdict(policy), **notes}, indent=2) + "\n"
     (folder / POLICY_FILE).write_text(text)
 

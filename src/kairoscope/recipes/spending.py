@@ -27,7 +27,8 @@ def usage_kept(run: Run, model: Any) -> Iterator[None]:
             if cost is not None:
                 cost -= before.get("cost") or 0.0
             prices = after["prices_per_million"]
-            run.append(FILE, {**row, "cost": cost, "prices_per_million": prices})
+            sent = after.get("sent") or None
+            run.append(FILE, {**row, "sent": sent, "cost": cost, "prices_per_million": prices})
 
 
 def _spent(model: Any) -> Mapping[str, Any]:

@@ -148,7 +148,7 @@ def test_auto_settles_on_the_first_way_that_the_server_takes(
     takes: tuple[str, ...], ways: list[str]
 ) -> None:
     def reply(body: Any, _: int) -> Reply:
-        return Reply() if way_of(body) in takes else Reply(status=400, words="no such thing")
+        return Reply() if way_of(body) in takes else Reply(status=400, words="unsupported content")
 
     with serving(Small(reply=reply)) as small:
         answers = ask(small, CLIPS)

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -41,6 +42,8 @@ from kairoscope.models.server.wire import (
 from kairoscope.video.frames import ClipFrames, load_frames
 from kairoscope.video.sampling import PatchGeometry
 
+NO_VIDEO = re.compile(r"video|image_url|content.?type|content.?part|unsupported", re.IGNORECASE)
+"""In the words of servers whose models see pictures, and no videos."""
 TEXT_ONLY: dict[str, Any] = {"messages": [{"role": "user", "content": "Say a word."}]}
 INSTEAD = (
     "use --decoding constrained (with --trials N --temperature 1, the spread of N answers says how "
@@ -148,18 +151,24 @@ class Asking:
         frames: ClipFrames,
         template: Template | None,
     ) -> tuple[Completion, ...]:
-        """Try the ways one after the other; the first that the server takes is the way for all."""
-        ways = WAYS[self.options.send]
-        for way in ways:
+        """Try the ways one after the other; the first that the server takes is the way for all.
+
+        Pictures instead of a video only where the server's words are about that: a clip that is
+        refused for another reason must not decide for all.
+        """
+        refused: dict[str, Refused] = {}
+        for way in WAYS[self.options.send]:
+            if way == "images" and not any(NO_VIDEO.search(r.words) for r in refused.values()):
+                break
             try:
                 found = await self._sent(connection, request, frames, template, way)
-            except Refused:
-                if way == ways[-1]:
-                    raise
+            except Refused as error:
+                refused[way] = error
                 continue
-            self._way = way
+            self._way = self.usage.sent = way
             return found
-        raise AssertionError("unreachable")
+        words = "; ".join(f"as {way}: {error.words}" for way, error in refused.items())
+        raise Refused(next(iter(refused.values())).status, words)
 
     async def _template(
         self, connection: Connection, request: Request, frames: ClipFrames

@@ -9,10 +9,10 @@ from urllib.parse import urlsplit
 
 from kairoscope.core import UserError
 
-Send = Literal["auto", "file", "base64", "frames"]
+Send = Literal["auto", "file", "base64", "frames", "images"]
 """How frames reach the server. `file`: an MP4 on a disk that it shares; `base64`: the same in the
-request; `frames`: pictures one by one. `auto`: `file` where the server can read one, else
-`base64`, else `frames`."""
+request; `frames`: lossless pictures that the server puts together to a video; `images`: pictures that
+the model sees one by one. `auto`: the first of these that the server takes."""
 DEFAULT_KEY_ENV = "OPENAI_API_KEY"
 
 

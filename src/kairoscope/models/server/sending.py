@@ -33,7 +33,8 @@ WAYS: dict[Send, tuple[Way, ...]] = {
     "auto": ("file", "base64", "frames", "images"),
     "file": ("file",),
     "base64": ("base64",),
-    "frames": ("frames", "images"),
+    "frames": ("frames",),
+    "images": ("images",),
 }
 """What is tried, in order, for what the user asks for."""
 CODEC, OPTIONS = "libx264rgb", {"crf": "0", "preset": "veryfast"}

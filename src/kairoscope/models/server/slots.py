@@ -6,6 +6,7 @@ has it for the engine in this process. Ways that no sample took are looked at by
 what is unknown is too little to matter.
 """
 
+import asyncio
 import math
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -96,8 +97,8 @@ async def distribution(choices: tuple[str, ...], least: int, look: Look) -> tupl
     allowed = choices[least:]
     todo = [""]
     for _ in range(MOST_ROUNDS):
-        for start in todo:
-            for sample in await look(start):
+        for start, samples in zip(todo, await asyncio.gather(*map(look, todo)), strict=True):
+            for sample in samples:
                 tree.learn(start, sample)
         values, unknown = tree.masses()
         open_places = {

@@ -18,6 +18,8 @@ class Usage:
     requests: int = 0
     """All of them: answers, tries again, and the few that find out what the server can do."""
     retries: int = 0
+    sent: str = ""
+    """How clips reached the server; empty before the first answer."""
 
     def cost(self, options: ServerOptions) -> float | None:
         """In the currency of the prices; None where there are none."""

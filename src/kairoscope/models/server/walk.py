@@ -17,8 +17,10 @@ from kairoscope.models.server.http import Connection, Refused
 from kairoscope.models.server.slots import distribution, median
 from kairoscope.models.server.wire import NotAnAnswer, Reply, read_reply, seed_of
 
-SAMPLES = 16
-"""Of a slot's first look: they take the likely ways. A later look goes on from one place."""
+SAMPLES, MORE_SAMPLES = 32, 8
+"""Of a slot's first look, and of a later one, which goes on from a place that no sample came to."""
+SPREAD = 1.5
+"""Temperature of the samples, so that they take many ways. What is told of them is before it."""
 TOP = 20
 """Probabilities a token; what vLLM gives unless it is started with other settings. Digits are ten."""
 Ask = Callable[[bytes, int], Awaitable[tuple[Reply, Any]]]
@@ -72,8 +74,8 @@ async def _look(
 ) -> Sequence[Sequence[Mapping[str, Any]]]:
     endings = tuple(choice[len(at) :] for choice in slot.choices if choice.startswith(at))
     body = continued(fields, walked.text + at) | {
-        "n": 1 if at else SAMPLES,
-        "temperature": 1.0,
+        "n": MORE_SAMPLES if at else SAMPLES,
+        "temperature": SPREAD,
         "top_p": 1.0,
         "seed": seed_of(Sampling(), f"{slot.name}/{at}"),
         "max_tokens": max(map(len, endings)) + 2,
