@@ -32,7 +32,7 @@ MAX_LISTED = 20
 @command("From videos to boundaries")
 @with_server_options
 @with_store_options
-@with_spread_options
+@with_spread_options(shard=True)
 def annotate(
     source: Annotated[
         Path,
@@ -210,6 +210,7 @@ def annotate(
         say_shard_done(spread, folder)
         return
     note_damaged(tally.num_damaged)
+            ray=spread.ray,
     for clip, reason in tally.problems[:MAX_LISTED]:
         note("no boundaries: ", reason if clip in reason else f"{clip}: {reason}")
     if len(tally.problems) > MAX_LISTED:

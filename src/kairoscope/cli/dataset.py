@@ -74,6 +74,7 @@ def annotate_dataset(
                 on_progress=progress,
             )
         tally = annotate_dataset_stage(
+                ray=asked.spread.ray,
             recipe,
             engine,
             dataset,

@@ -8,9 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from kairoscope.core import UserError
+
 if TYPE_CHECKING:
     from kairoscope.annotate.shards import Shard
+    from kairoscope.models.over_ray import RayOptions
 
+Verb = Callable[..., None]
 PANEL = "On many processes or machines"
 
 
@@ -20,9 +24,11 @@ class Spread:
 
     shard: "Shard | None" = None
     """The share of this process; None: it does all."""
+    ray: "RayOptions | None" = None
+    """None: this process answers itself."""
 
 
-OPTIONS: dict[str, Any] = {
+SHARD: dict[str, Any] = {
     "shard": Annotated[
         str | None,
         typer.Option(
@@ -34,29 +40,64 @@ OPTIONS: dict[str, Any] = {
         ),
     ],
 }
+RAY: dict[str, Any] = {
+    "ray": Annotated[
+        bool,
+        typer.Option(
+            "--ray",
+            rich_help_panel=PANEL,
+            help="Have workers of a Ray cluster answer: that of RAY_ADDRESS, else of this machine (extra ray).",
+        ),
+    ],
+    "ray_workers": Annotated[
+        int | None,
+        typer.Option(
+            "--ray-workers",
+            min=1,
+            metavar="N",
+            rich_help_panel=PANEL,
+            help="Of --ray (default: one for each GPU or, without, for each CPU).",
+        ),
+    ],
+}
 
 
-def with_spread_options(verb: Callable[..., None]) -> Callable[..., None]:
-    """Give a command these options; it gets them as one argument `spread`."""
-    own = inspect.signature(verb, eval_str=True)
-    parameters = [p for p in own.parameters.values() if p.name != "spread"]
-    for name, kind in OPTIONS.items():
-        parameters.append(
-            inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=kind)
-        )
+def with_spread_options(*, shard: bool) -> Callable[[Verb], Callable[..., None]]:
+    """Give a command `--ray`, and `--shard` where it can do a share; it gets them as `spread`."""
+    options = {**(SHARD if shard else {}), **RAY}
 
-    @wraps(verb)
-    def command(**given: Any) -> None:
-        spread = _spread(**{name: given.pop(name) for name in OPTIONS})
-        verb(**given, spread=spread)
+    def decorate(verb: Verb) -> Callable[..., None]:
+        own = inspect.signature(verb, eval_str=True)
+        parameters = [p for p in own.parameters.values() if p.name != "spread"]
+        for name, kind in options.items():
+            default = False if name == "ray" else None
+            parameters.append(
+                inspect.Parameter(
+                    name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=kind
+                )
+            )
 
-    command.__signature__ = own.replace(parameters=parameters)  # type: ignore[attr-defined]
-    return command
+        @wraps(verb)
+        def command(**given: Any) -> None:
+            spread = _spread(**{name: given.pop(name) for name in options})
+            verb(**given, spread=spread)
+
+        command.__signature__ = own.replace(parameters=parameters)  # type: ignore[attr-defined]
+        return command
+
+    return decorate
 
 
-def _spread(shard: str | None) -> Spread:
-    if shard is None:
-        return Spread()
-    from kairoscope.annotate.shards import Shard
+def _spread(*, ray: bool, ray_workers: int | None, shard: str | None = None) -> Spread:
+    if ray_workers is not None and not ray:
+        raise UserError(f"--ray-workers {ray_workers}: is for --ray, which is missing")
+    share = cluster = None
+    if shard is not None:
+        from kairoscope.annotate.shards import Shard
 
-    return Spread(shard=Shard.parse(shard))
+        share = Shard.parse(shard)
+    if ray:
+        from kairoscope.models.over_ray import RayOptions
+
+        cluster = RayOptions(workers=ray_workers)
+    return Spread(shard=share, ray=cluster)

@@ -15,6 +15,7 @@ from kairoscope.data.sources import load_samples
 from kairoscope.data.taskfiles import TaskFile
 from kairoscope.evaluate import evaluate, evaluation_config
 from kairoscope.models.engines import Engine, EngineOptions, open_engine
+from kairoscope.models.over_ray import RayOptions, on_cluster
 from kairoscope.models.server.options import ServerOptions
 from kairoscope.recipes.keeping import keep_count, with_store
 from kairoscope.recipes.pages import write_page
@@ -168,10 +169,12 @@ def load_engine(
     store: AnswerStore | None = None,
     task: str = "",
     on_progress: Progress,
+    ray: RayOptions | None = None,
 ) -> Engine:
     """The model that answers; its weights are loaded when the first answer is due.
 
-    With a store, that is looked into first; `task` is what its rows are listed under.
+    With a store, that is looked into first; `task` is what its rows are listed under. With `ray`, workers
+    of a cluster answer.
     """
     called = name or spec
     options = EngineOptions(
@@ -182,7 +185,12 @@ def load_engine(
         task=task,
         server=server,
     )
-    return with_store(open_engine(spec, options), spec, options, store, task)
+    if ray is None:
+        return with_store(open_engine(spec, options), spec, options, store, task)
+    on_progress("connecting to Ray", 0, 1)
+    engine, options = on_cluster(spec, options, ray)
+    on_progress("connecting to Ray", 1, 1)
+    return with_store(engine, spec, options, store, task)
 
 
 def load_data(path: Path, load: Load = load_samples) -> tuple[list[AnySample], list[Problem]]:
