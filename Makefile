@@ -58,6 +58,7 @@ $(SERVERS)/.installed: tests/servers/requirements.txt tests/servers/torchvision_
 
 test-servers: .venv/.installed-test $(SERVERS)/.installed
 	KAIROSCOPE_SERVERS=$(SERVERS)/bin/python $(BIN)/pytest tests/servers
+	$(SERVERS)/bin/python -m pytest tests/servers/test_vllm_offline.py
 
 # Two workers of a Ray cluster on this machine, in an environment of its own (Ray takes 617 MB).
 $(RAY)/.installed: pyproject.toml constraints.txt

@@ -22,6 +22,7 @@ from kairoscope.data.learned_clips import learned_by
 from kairoscope.data.taskfiles import TaskFile
 from kairoscope.recipes.keeping import keep_count
 from kairoscope.recipes.pages import write_page
+from kairoscope.recipes.spending import usage_kept
 from kairoscope.robot.episode import Dataset
 from kairoscope.robot.naming import SignalPlan, signal_plan
 from kairoscope.runs import Run
@@ -103,7 +104,7 @@ def annotate_dataset_stage(
         if shard is None:
             raise
         return None  # another one saw that all is there, too
-    with opened as run:
+    with opened as run, usage_kept(run, model):
         if labels is not None:
             adopt_corrections(labels, run.path)
         tally = annotate_dataset(
