@@ -98,13 +98,35 @@ def av_captions_example(folder: Path) -> Path:
     return folder
 
 
+def conversation_example(folder: Path) -> Path:
+    """Eight clips of four recordings, each with a question of its own."""
+    lines = []
+    for i in range(8):
+        asked = [{"type": "video", "video": f"{i}.mp4"}, {"type": "text", "text": f"Question {i}?"}]
+        talk = [
+            {"role": "system", "content": "Look closely."},
+            {"role": "user", "content": asked},
+            {"role": "assistant", "content": f"It is number {i}.\nNothing else."},
+        ]
+        lines.append(json.dumps({"messages": talk, "group": f"recording {i // 2}"}))
+    path = folder / "rows.jsonl"
+    path.write_text("\n".join(lines), encoding="utf-8")
+    return path
+
+
 EXAMPLES: dict[str, Callable[[Path], Path]] = {
     "subtask-times": subtask_times_example,
     "physics-score": physics_score_example,
     "av-captions": av_captions_example,
+    "conversation": conversation_example,
 }
 
 each_recipe = pytest.mark.parametrize("recipe", RECIPES.values(), ids=list(RECIPES))
+STRICT = [recipe for recipe in RECIPES.values() if recipe.evaluation.decoding != "free"]
+each_recipe_with_a_grammar = pytest.mark.parametrize(
+    "recipe", STRICT, ids=[recipe.name for recipe in STRICT]
+)
+"""Of a conversation in free words, every text is an answer."""
 
 
 def samples_of(recipe: Recipe, folder: Path) -> Sequence[AnySample]:
@@ -149,7 +171,7 @@ def test_the_truths_together_score_best_and_failures_do_not(recipe: Recipe, tmp_
         assert abs(value - metric.worst) < abs(metric.best - metric.worst) / 2
 
 
-@each_recipe
+@each_recipe_with_a_grammar
 @pytest.mark.parametrize("garbage", GARBAGE)
 def test_garbage_is_a_reason_and_scores_worst(recipe: Recipe, garbage: str, tmp_path: Path) -> None:
     task = recipe.task
@@ -189,7 +211,7 @@ def walk(template: Template, rng: random.Random) -> tuple[str, list[str]]:
     return text, taken
 
 
-@each_recipe
+@each_recipe_with_a_grammar
 def test_every_path_of_the_grammar_parses_and_says_what_was_chosen(
     recipe: Recipe, tmp_path: Path
 ) -> None:
@@ -207,7 +229,7 @@ def test_every_path_of_the_grammar_parses_and_says_what_was_chosen(
         assert len(taken) == len(slots)
 
 
-@each_recipe
+@each_recipe_with_a_grammar
 def test_the_snapped_truth_can_be_said_and_snapping_again_changes_nothing(
     recipe: Recipe, tmp_path: Path
 ) -> None:
@@ -276,7 +298,7 @@ def completion(text: str, trial: int) -> Completion:
     )
 
 
-@each_recipe
+@each_recipe_with_a_grammar
 def test_as_many_records_come_out_as_questions_went_in(recipe: Recipe, tmp_path: Path) -> None:
     samples = samples_of(recipe, tmp_path)
     model = Unreliable(recipe, samples)
@@ -295,3 +317,12 @@ def test_as_many_records_come_out_as_questions_went_in(recipe: Recipe, tmp_path:
     for record in records:
         assert (record.value is None) == (record.unparsed is not None)
         assert record.scores.keys() == recipe.task.metrics.keys()
+
+
+def test_of_free_words_garbage_scores_worst_and_there_is_no_grammar(tmp_path: Path) -> None:
+    recipe = RECIPES["conversation"]
+    for sample in samples_of(recipe, tmp_path):
+        assert recipe.task.template(sample.query, (0.0, 1.0)) == ()
+        for text in ("", " ", "<<<<[[[", "\0" * 50):
+            scores = recipe.task.score(recipe.task.parse(sample.query, text), sample)
+            assert all(scores[key] == metric.worst for key, metric in recipe.task.metrics.items())

@@ -158,7 +158,8 @@ class Task(Generic[Query, Gold]):
     score: Callable[[Gold | Unparsed, "Sample[Query, Gold]"], Scores]
     """One value for each key of `metrics`; failures get `Metric.worst` or the clip's worst."""
     template: Callable[[Query, Sequence[float]], Template]
-    """(query, frame times in s) -> the grammar of an answer on the grid of these frames."""
+    """(query, frame times in s) -> the grammar of an answer on the grid of these frames; empty where
+    there is none, and answers are written freely."""
     snap: Callable[[Gold, Sequence[float]], Gold]
     """The gold answer moved to the nearest frame times: what a model can say at best."""
     load: Load

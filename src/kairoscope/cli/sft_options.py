@@ -5,7 +5,14 @@ from typing import Annotated
 
 import typer
 
-SFTRecipeArgument = Annotated[str, typer.Argument(metavar="[RECIPE]", help="subtask-times.")]
+SFTRecipeArgument = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="[RECIPE]",
+        help="subtask-times, physics-score, av-captions or conversation (default: the first of these that "
+        "can read the data).",
+    ),
+]
 ManyDataOption = Annotated[
     list[str] | None,
     typer.Option(

@@ -88,7 +88,7 @@ def new_model(
 
 @command("Evaluate and train")
 def sft(
-    recipe: SFTRecipeArgument = "subtask-times",
+    recipe: SFTRecipeArgument = None,
     data: ManyDataOption = None,
     folder: SFTOutOption = None,
     model: SFTModelOption = None,
@@ -113,8 +113,8 @@ def sft(
         check_model(model)
     from kairoscope.recipes import get_recipe
     from kairoscope.recipes.asked import Options, asked_for
+    from kairoscope.recipes.choosing import recipe_for
 
-    chosen = get_recipe(recipe)
     options = Options(
         config=config,
         data=data or (),
@@ -126,12 +126,15 @@ def sft(
         loggers=logger or (),
         allow_other_frames=allow_other_frames,
     )
-    if dry_run:
+    group = None if dry_run else join_group()
+    chosen = get_recipe(recipe) if recipe else recipe_for(options)
+    if not recipe:
+        note("recipe: ", f"{chosen.name}, the first that can read the data")
+    if group is None:
         from kairoscope.cli.dry_run import show_dry_run
 
         show_dry_run(asked_for(chosen, options, dry=True), chosen)
         return
-    group = join_group()
     asked = asked_for(chosen, options)
     if asked.mapped is not None:
         from kairoscope.cli.dry_run import warn_of

@@ -161,6 +161,8 @@ class InProcessModel:
             raise UserError(f"request {request.id!r} has no template; decode it freely instead")
         encoder = self.checkpoint.encoder
         template = request.template(frames.times_s)
+        if not template:
+            raise UserError("answers of this task follow no grammar: --decoding free")
         return compile_template(
             template,
             lambda text: text_ids(encoder, text),

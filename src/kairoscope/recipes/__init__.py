@@ -2,11 +2,16 @@
 
 from kairoscope.config import Recipe
 from kairoscope.core import UserError
-from kairoscope.recipes import av_captions, physics_score, subtask_times
+from kairoscope.recipes import av_captions, conversation, physics_score, subtask_times
 
 RECIPES: dict[str, Recipe] = {
     recipe.name: recipe
-    for recipe in (subtask_times.RECIPE, physics_score.RECIPE, av_captions.RECIPE)
+    for recipe in (
+        subtask_times.RECIPE,
+        physics_score.RECIPE,
+        av_captions.RECIPE,
+        conversation.RECIPE,
+    )
 }
 
 

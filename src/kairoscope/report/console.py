@@ -28,6 +28,7 @@ from kairoscope.report.score_figures import (
     is_score,
     number,
 )
+from kairoscope.report.text_page import figure_rows, is_text
 
 NONE = Text("–", style="dim")
 
@@ -39,6 +40,8 @@ def metrics_table(metrics: Mapping[str, Any], title: str = "") -> Table:
     95 % intervals stand below the figures. The caption has the number of clips and demonstrations
     and the share answered; answers that do not depend on the clip are called so there.
     """
+    if is_text(metrics):
+        return _text_table(metrics, title)
     if is_score(metrics):
         return score_table(metrics, title)
     table = _table(title, ("all answers", "prior", "skill", "wrong video", "answered only"))
@@ -51,6 +54,18 @@ def metrics_table(metrics: Mapping[str, Any], title: str = "") -> Table:
             _cell(figure.control, figure.suffix),
             _cell(figure.answered_only, figure.suffix),
         )
+    table.caption = _caption(metrics)
+    return table
+
+
+def _text_table(metrics: Mapping[str, Any], title: str) -> Table:
+    """Of answers in free words."""
+    table = _table(title, ("all answers", "wrong video"))
+    for name, mean, around, wrong in figure_rows(metrics):
+        text = Text("–" if mean is None else shown(mean, ""), style="bold")
+        if around is not None:
+            text.append(f"\n{interval(around, '')}", style="dim not bold")
+        table.add_row(name, text, _cell(wrong, ""))
     table.caption = _caption(metrics)
     return table
 

@@ -16,6 +16,7 @@ from kairoscope.report.page import embedded_json, interval, render_page, svg, va
 from kairoscope.report.score_figures import is_score
 from kairoscope.report.score_page import write_score_page
 from kairoscope.report.svg import short
+from kairoscope.report.text_page import is_text, write_text_page
 from kairoscope.runs import Run, read_metrics
 from kairoscope.storage import canonical_json, write_text_atomic
 
@@ -30,6 +31,8 @@ def write_evaluation_page(
     Raises `UserError` where the folder is no evaluation or the evaluation is not finished.
     """
     run = Run.read(folder)
+    if is_text(read_metrics(run)):
+        return write_text_page(folder, title=title)
     if is_score(read_metrics(run)):
         return write_score_page(folder, title=title, targets=targets or {})
     page = folder / PAGE

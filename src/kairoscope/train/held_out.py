@@ -10,6 +10,7 @@ import torch
 from kairoscope.core import (
     Answered,
     Completion,
+    Decoding,
     Failed,
     FramePolicy,
     Request,
@@ -18,6 +19,7 @@ from kairoscope.core import (
     Task,
     Unparsed,
 )
+from kairoscope.models.chat import text_ids
 from kairoscope.models.checkpoint import Checkpoint
 from kairoscope.models.in_process import InProcessModel
 from kairoscope.train.group import ALONE, Group
@@ -59,7 +61,7 @@ def held_out_score(
     network.eval()
     with torch.inference_mode():
         model = InProcessModel(checkpoint, batch_size=batch_size)
-        for sample_id, answer in model.answer(requests, Sampling(), "posterior"):
+        for sample_id, answer in model.answer(requests, *_way(checkpoint, task, samples)):
             sample = by_id[sample_id]
             value, expected = _read(task, sample, answer)
             scores.append(task.score(value, sample))
@@ -73,6 +75,17 @@ def held_out_score(
     )
     means = {key: fmean(values[key] for values in everyones) for key in task.metrics if everyones}
     return means | task.together([beside for _, beside in all_answered])
+
+
+def _way(
+    checkpoint: Checkpoint, task: Task[Any, Any], samples: Sequence[Sample[Any, Any]]
+) -> tuple[Sampling, Decoding]:
+    """How answers are written: by the task's grammar, or freely, somewhat longer than the true ones."""
+    if all(task.template(sample.query, (0.0,)) for sample in samples):
+        return Sampling(), "posterior"
+    answers = (task.render(sample.query, sample.gold) for sample in samples)
+    longest = max(len(text_ids(checkpoint.encoder, answer)) for answer in answers)
+    return Sampling(max_new_tokens=longest + longest // 4 + 8), "free"
 
 
 def _read(

@@ -15,6 +15,8 @@ from typing import Any, Literal
 from kairoscope.core import Sample
 
 Balance = Literal["none", "up", "down"]
+LONGEST_LABEL = 40
+"""Characters of a text that may be a label; a longer one is an answer of its own."""
 UNEVEN = 3
 """From this ratio of the commonest label to the rarest on, it is said."""
 
@@ -45,9 +47,10 @@ class Mix:
 
 
 def label_of(sample: Sample[Any, Any]) -> str:
-    """What is balanced: the answer where it is one of a few (text or a whole number), else the task."""
+    """What is balanced: the answer where it is one of a few (a word or two, a number), else the task."""
     gold = sample.gold
-    return str(gold) if isinstance(gold, str | int) else sample.scenario
+    few = isinstance(gold, int) or (isinstance(gold, str) and len(gold) <= LONGEST_LABEL)
+    return str(gold) if few else sample.scenario
 
 
 def label_counts(samples: Sequence[Sample[Any, Any]]) -> dict[str, int]:
