@@ -10,7 +10,7 @@ from kairoscope.runs import Run, read_metrics, read_records
 
 KIND = "text"
 TITLES = {"words": "Words shared with the answer (F1)", "exact": "Answers that are the same text"}
-SHOWN = 500
+SHOWN, CHARACTERS = 500, 160
 
 
 def is_text(metrics: Mapping[str, Any] | None) -> bool:
@@ -42,7 +42,7 @@ def write_text_page(folder: Path, *, title: str = "") -> Path:
         ),
         Table(("", "All answers", "About a wrong clip"), figures),
         Heading(2, "Answers"),
-        Table(("Clip", "Asked", "Answer", "Truth", "Words"), _answers(run), 4),
+        Table(("Clip", "Asked", "Truth", "Answer", "Words"), _answers(run), 4),
     ]
     return write_document(blocks, folder, "report")[1]
 
@@ -53,10 +53,15 @@ def _answers(run: Run) -> list[list[Cell]]:
     return [
         [
             record.sample_id,
-            " ".join(part for part in record.query if part),
-            record.text if record.unparsed is None else f"{record.text} ({record.unparsed})",
-            str(record.gold),
+            _cut(" ".join(part for part in record.query if part)),
+            _cut(str(record.gold)),
+            _cut(record.text) if record.unparsed is None else record.unparsed,
             Number(record.scores["words"]),
         ]
         for record in records[:SHOWN]
     ]
+
+
+def _cut(text: str) -> str:
+    """A text that leaves room for others; all of it is in records.jsonl."""
+    return text if len(text) <= CHARACTERS else text[: CHARACTERS - 1] + "…"
