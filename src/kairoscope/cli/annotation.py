@@ -18,15 +18,17 @@ from kairoscope.cli.options import (
     ModelOption,
     OutOption,
     PromptOption,
+    RefineOption,
     check_model,
 )
 from kairoscope.cli.progress import bars
-from kairoscope.cli.server_options import with_server_options
+from kairoscope.cli.server_options import print_usage, with_server_options
 from kairoscope.cli.spread import Spread, with_spread_options
-from kairoscope.core import UserError
+from kairoscope.core import Sampling, UserError
 from kairoscope.models.server.options import ServerOptions
 
 MAX_LISTED = 20
+TRIALS_TEMPERATURE = 0.7
 
 
 @command("From videos to boundaries")
@@ -51,6 +53,22 @@ def annotate(
     folder: OutOption,
     model: ModelOption = "builtin",
     decoding: Annotated[str | None, DECODING] = None,
+    refine: RefineOption = False,  # noqa: FBT002
+    trials: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            help="Ask N times and take the median of each boundary, with constrained decoding unless "
+            "told otherwise: for models that give no distribution (default: 1).",
+        ),
+    ] = None,
+    temperature: Annotated[
+        float | None,
+        typer.Option(metavar="T", help="Of the N trials, above 0 (default: 0.7)."),
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option(metavar="N", help="Of the N trials (default: 0).")
+    ] = None,
     prompt: PromptOption = None,
     frames: FramesOption = None,
     device: DeviceOption = None,
@@ -136,6 +154,8 @@ def annotate(
     In a robot dataset, recorded signals place the boundaries, and the model those that signals do not
     decide. A copy of the dataset under OUT gets them where its own tools look for them.
     """
+    sampling = sampling_of(trials, temperature, seed)
+    decoding = decoding or ("posterior" if sampling.trials == 1 else "constrained")
     from kairoscope.annotate.folder import looks_like_dataset
 
     if looks_like_dataset(source) or examples is not None or signals_only or labels is not None:
@@ -154,6 +174,8 @@ def annotate(
             server=server,
             store=store,
             spread=spread,
+            refine=refine,
+            sampling=sampling,
         )
         annotate_dataset(dataset, question, folder, examples=examples or 0, **saving)
         return
@@ -171,12 +193,13 @@ def annotate(
     from kairoscope.data.clips import list_videos
     from kairoscope.data.taskfiles import load_task
     from kairoscope.recipes import get_recipe
+    from kairoscope.recipes.refining import asked_again
     from kairoscope.recipes.sharding import annotate_shard_stage
     from kairoscope.recipes.stages import annotate_stage, load_engine
     from kairoscope.settings import assignments, changed
 
     recipe = get_recipe("subtask-times")
-    how = changed(recipe.evaluation, {"decoding": decoding or "posterior"}, "command line").decoding
+    how = changed(recipe.evaluation, {"decoding": decoding}, "command line").decoding
     asked = load_task(task)
     clips = named_clips(source, list_videos(source))
     with bars() as progress:
@@ -187,12 +210,13 @@ def annotate(
             server=server,
             store=store,
             task=recipe.name,
+            ray=spread.ray,
             on_progress=progress,
         )
         stage = partial(
             annotate_stage if spread.shard is None else annotate_shard_stage,
             recipe,
-            engine,
+            asked_again(engine, recipe, prompt, refine=refine, sampling=sampling),
             clips,
             asked,
         )
@@ -210,7 +234,7 @@ def annotate(
         say_shard_done(spread, folder)
         return
     note_damaged(tally.num_damaged)
-            ray=spread.ray,
+    print_usage(folder)
     for clip, reason in tally.problems[:MAX_LISTED]:
         note("no boundaries: ", reason if clip in reason else f"{clip}: {reason}")
     if len(tally.problems) > MAX_LISTED:
@@ -225,6 +249,18 @@ def annotate(
     )
     for name in ("boundaries.csv", "boundaries.jsonl", "annotations.html"):
         say(f"  {folder / name}")
+
+
+def sampling_of(trials: int | None, temperature: float | None, seed: int | None) -> Sampling:
+    """How often a clip is asked about. Raises UserError for what is out of range, or of no use."""
+    from kairoscope.settings import changed
+
+    if trials in (None, 1) and (temperature is not None or seed is not None):
+        raise UserError("--temperature and --seed are for several --trials")
+    given = {"trials": trials, "temperature": temperature, "seed": seed}
+    values = {name: value for name, value in given.items() if value is not None}
+    start = Sampling() if trials in (None, 1) else Sampling(temperature=TRIALS_TEMPERATURE)
+    return changed(start, values, "command line")
 
 
 def opened(source: Path, fps: float | None, render: str | None, assets: Sequence[Path]) -> Any:

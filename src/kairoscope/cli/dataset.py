@@ -10,7 +10,7 @@ from kairoscope.cli.app import counted, note, say
 from kairoscope.cli.options import check_model
 from kairoscope.cli.progress import bars
 from kairoscope.cli.spread import Spread
-from kairoscope.core import UserError
+from kairoscope.core import Sampling, UserError
 from kairoscope.models.server.options import ServerOptions
 
 MAX_LISTED = 20
@@ -43,6 +43,8 @@ class Question:
     spread: Spread = field(default_factory=Spread)
     store: Any = None
     """Looked into before the model is asked."""
+    refine: bool = False
+    sampling: Sampling = Sampling()
 
 
 def annotate_dataset(
@@ -62,6 +64,7 @@ def annotate_dataset(
     with bars() as progress:
         engine = None
         if asked.model is not None:
+            from kairoscope.recipes.refining import asked_again
             from kairoscope.recipes.stages import load_engine
 
             engine = load_engine(
@@ -71,10 +74,13 @@ def annotate_dataset(
                 server=asked.server,
                 store=asked.store,
                 task=recipe.name,
+                ray=asked.spread.ray,
                 on_progress=progress,
             )
+            engine = asked_again(
+                engine, recipe, asked.prompt, refine=asked.refine, sampling=asked.sampling
+            )
         tally = annotate_dataset_stage(
-                ray=asked.spread.ray,
             recipe,
             engine,
             dataset,

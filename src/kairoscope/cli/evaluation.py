@@ -19,10 +19,12 @@ from kairoscope.cli.options import (
     OutOption,
     PromptOption,
     RecipeArgument,
+    RefineOption,
     read_config,
 )
 from kairoscope.cli.progress import Report, bars
-from kairoscope.cli.server_options import with_server_options
+from kairoscope.cli.server_options import print_usage, with_server_options
+from kairoscope.cli.spread import Spread, with_spread_options
 from kairoscope.cli.sweeping import (
     Asked,
     ManyModels,
@@ -49,6 +51,7 @@ MANY = {
 @command("Evaluate and train", cls=command_with(MANY, whole=("--model",)))
 @with_server_options
 @with_store_options
+@with_spread_options(shard=False)
 def evaluate(
     recipe: RecipeArgument,
     data: DataOption,
@@ -78,6 +81,7 @@ def evaluate(
             help="Ask about wrong clips, too: what remains was not seen (default: control).",
         ),
     ] = None,
+    refine: RefineOption = False,  # noqa: FBT002
     prompt: PromptOption = None,
     config: ConfigOption = None,
     frames: FramesOption = None,
@@ -88,6 +92,7 @@ def evaluate(
     *,
     server: ServerOptions,
     store: Any,
+    spread: Spread,
 ) -> None:
     """Ask a model about labelled clips and score its answers, failures included.
 
@@ -108,7 +113,7 @@ def evaluate(
         vary or [],
         frames or [],
     )
-    asked = Asked(data, folder, prompt, device, batch_size, server, store)
+    asked = Asked(data, folder, prompt, device, batch_size, server, store, spread, refine)
     asked.check_models(axes["model"])
     from kairoscope.recipes import get_recipe
     from kairoscope.recipes.sweep_cells import cells_of
@@ -132,6 +137,7 @@ def evaluate(
 
     show(metrics_table(metrics, title=f"{chosen.name}: {cells[0].model} on {data}"))
     print_problems(folder)
+    print_usage(folder)
     say(f"report: {folder / 'report.html'}")
 
 
@@ -142,7 +148,7 @@ def _evaluate(recipe: Any, cell: Any, asked: Asked, progress: Report) -> dict[st
     samples, problems = load_data(asked.data, recipe.task.load)
     return evaluate_stage(
         recipe,
-        asked.engine(cell.model, recipe.name, progress),
+        asked.engine(cell.model, recipe, progress),
         samples,
         out=asked.out,
         config=cell.config,

@@ -74,6 +74,14 @@ PromptOption = Annotated[
         "them (default: the recipe's prompt).",
     ),
 ]
+RefineOption = Annotated[
+    bool,
+    typer.Option(
+        "--refine",
+        help="Ask again about a short span around each boundary, in slow motion, and put both "
+        "distributions together (with posterior decoding).",
+    ),
+]
 BatchOption = Annotated[
     int | None,
     typer.Option(

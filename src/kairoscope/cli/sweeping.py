@@ -1,7 +1,7 @@
 """`kairoscope evaluate` with several values of a setting."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,6 +11,7 @@ from kairoscope.cli.app import advise, counted, note, say, show
 from kairoscope.cli.many import none_of
 from kairoscope.cli.options import check_model
 from kairoscope.cli.progress import Report, bars
+from kairoscope.cli.spread import Spread
 from kairoscope.core import UserError
 from kairoscope.models.server.options import ServerOptions
 
@@ -93,6 +94,8 @@ class Asked:
     server: ServerOptions
     store: Any = None
     """Looked into before a model is asked."""
+    spread: Spread = field(default_factory=Spread)
+    refine: bool = False
 
     def server_of(self, model: str) -> ServerOptions:
         """Options of a server are for models behind one; the others of a sweep have no use for them."""
@@ -103,19 +106,22 @@ class Asked:
         for model in models:
             check_model(model, self.server if len(models) == 1 else self.server_of(model))
 
-    def engine(self, model: str, task: str, on_progress: Report) -> Any:
+    def engine(self, model: str, recipe: Any, on_progress: Report) -> Any:
         """What answers."""
+        from kairoscope.recipes.refining import refined
         from kairoscope.recipes.stages import load_engine
 
-        return load_engine(
+        engine = load_engine(
             model,
             device=self.device,
             batch_size=self.batch_size,
             server=self.server_of(model),
             store=self.store,
-            task=task,
+            task=recipe.name,
+            ray=self.spread.ray,
             on_progress=on_progress,
         )
+        return refined(engine, recipe, self.prompt, refine=self.refine)
 
     def prices(self, models: Sequence[str]) -> dict[str, tuple[float, float]]:
         """Of a million tokens asked and answered, where they were given."""
@@ -146,7 +152,7 @@ def sweep(recipe: Any, cells: Sequence[Any], asked: Asked, validation: float | N
             cells,
             samples,
             out=asked.out,
-            open_model=lambda model: asked.engine(model, recipe.name, progress),
+            open_model=lambda model: asked.engine(model, recipe, progress),
             validation=DEFAULT_SHARE if validation is None else validation,
             on_progress=progress,
             problems=problems,
