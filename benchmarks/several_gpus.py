@@ -2,6 +2,7 @@
 
     python -m benchmarks.several_gpus --out DIR                  # on as many GPUs as there are
     python -m benchmarks.several_gpus --out DIR --device cpu     # two processes here, small shapes
+    python -m benchmarks.several_gpus --out DIR --only plan      # then: what `kairoscope plan` says, no GPU
 
 Two parts, each under one torchrun (`--only same` or `--only speed`). `same`: `train.sft` trains a network of
 30 million weights (CPU: 1 million) on clips that it decodes, once in one process and once in all of them.
@@ -25,6 +26,15 @@ from benchmarks.results import Goal
 
 REPOSITORY = Path(__file__).parents[1]
 PARTS = ("same", "speed")
+LIKE = {
+    "whole": "all weights, one process",
+    "adapters": "adapters, one process",
+    "half": "all weights, bfloat16, one process",
+    "half-adapters": "adapters, bfloat16, one process",
+}
+"""Runs that others are compared with."""
+PLANNED = 0.15
+"""How far a planned peak may be from a measured one, as a share of it."""
 LIMIT_S = {"same": 180, "speed": 390}
 """For one part, on GPUs; a CPU has four times as long."""
 SAME = 1e-3
@@ -66,7 +76,7 @@ def rows_of(out: Path, part: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
 
 
-def goals(rows: Sequence[dict[str, Any]]) -> list[Goal]:
+def goals(rows: Sequence[dict[str, Any]], speed: Sequence[dict[str, Any]]) -> list[Goal]:
     """Every float32 run is the one of a process alone; every bfloat16 run as near as rounding."""
     exact = [row["weights"] for row in rows if row["dtype"] == "float32" and not row["floor"]]
     half = [row["weights"] for row in rows if row["dtype"] == "bfloat16" and not row["floor"]]
@@ -76,23 +86,44 @@ def goals(rows: Sequence[dict[str, Any]]) -> list[Goal]:
     if half and floor:
         text = "the same in bfloat16, over what another micro-batch size makes in one process"
         found.append(Goal(text=text, limit=FLOORS, value=max(half) / floor))
-    return found
+    apart = [abs(row["planned_gib"] / row["peak_gib"] - 1) for row in speed if "planned_gib" in row]
+    text = "peak memory on several GPUs and one planned, furthest from measured"
+    return [*found, Goal(text=text, limit=PLANNED, value=max(apart, default=None))]
+
+
+def add_plans(out: Path) -> None:
+    """Write into every row of `speed` what the plan says that each device will take in a step."""
+    from benchmarks.several_gpus_speed import planned_gib
+
+    rows = rows_of(out, "speed")
+    for row in rows:
+        if "peak_gib" not in row or "planned_gib" in row:
+            continue
+        row["planned_gib"] = planned_gib(row)
+        print(row["title"], row["processes"], row["planned_gib"], row["peak_gib"], flush=True)
+        (out / "speed.jsonl").write_text("".join(json.dumps(one) + "\n" for one in rows))
+
+
+def versions_here() -> dict[str, str]:
+    """Of what computes."""
+    return {name: importlib.metadata.version(name) for name in ("torch", "transformers", "peft")}
 
 
 def page(out: Path, *, small: bool) -> None:
     """`several_gpus.json` and `several_gpus.md` of what is there."""
     same, speed = rows_of(out, "same"), rows_of(out, "speed")
     device = next((row["device"] for row in (*same, *speed)), "no device")
-    versions = {
-        name: importlib.metadata.version(name) for name in ("torch", "transformers", "peft")
-    }
+    versions = next(
+        (row["versions"] for row in (*same, *speed) if "versions" in row), versions_here()
+    )
     whole = {
         "name": "several_gpus",
+        "command": "python -m benchmarks.several_gpus",
         "date": time.strftime("%Y-%m-%d", time.gmtime()),
         "device": device,
         "small": small,
         "versions": versions,
-        "goals": [asdict(goal) | {"met": goal.met} for goal in goals(same)],
+        "goals": [asdict(goal) | {"met": goal.met} for goal in goals(same, speed)],
         "same": same,
         "speed": speed,
     }
@@ -121,7 +152,7 @@ def same_table(rows: Sequence[dict[str, Any]]) -> list[str]:
     ]
     for row in rows:
         figures = f"{row['weights']:.1e} | {row['loss']:.1e} | {row['held_out']:.1e}"
-        lines.append(f"| {row['title']} | {row['like']} | {figures} |")
+        lines.append(f"| {row['title']} | {LIKE[row['like']]} | {figures} |")
     return lines
 
 
@@ -132,21 +163,23 @@ def speed_table(rows: Sequence[dict[str, Any]]) -> list[str]:
         "Scaling: tokens a second over those of one process with the same settings. Loss: largest relative",
         "difference of a step's loss from that of one process.",
         "",
-        "| what is trained | processes | shared | tokens/s | scaling | MFU | peak GiB each | loss |",
-        "|---|---:|---|---:|---:|---:|---:|---:|",
+        "| what is trained | processes | shared | tokens/s | scaling | MFU | peak GiB each | planned | loss |",
+        "|---|---:|---|---:|---:|---:|---:|---:|---:|",
     ]
     alone = {row["key"]: row for row in rows if row["processes"] == 1 and "tokens_per_s" in row}
     for row in rows:
         about = f"| {row['title']} | {row['processes']} | {row['parallel']} |"
         if "failed" in row:
-            lines.append(f"{about} failed: {row['failed']} |||||")
+            lines.append(f"{about} failed: {row['failed']} ||||||")
             continue
         one = alone.get(row["key"])
         scaling = "" if one is None else f"{row['tokens_per_s'] / one['tokens_per_s']:.2f}"
         apart = "" if one is None else f"{_apart(row['losses'], one['losses']):.1e}"
         mfu = "" if row["mfu"] is None else f"{100 * row['mfu']:.0f} %"
+        planned = f"{row['planned_gib']:.1f}" if "planned_gib" in row else ""
         lines.append(
-            f"{about} {row['tokens_per_s']:.0f} | {scaling} | {mfu} | {row['peak_gib']:.1f} | {apart} |"
+            f"{about} {row['tokens_per_s']:.0f} | {scaling} | {mfu} | {row['peak_gib']:.1f} | "
+            f"{planned} | {apart} |"
         )
     return lines
 
@@ -161,9 +194,13 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help="folder for the results")
     parser.add_argument("--device", default="cuda", choices=["cuda", "cpu"])
     parser.add_argument("--processes", type=int, default=2)
-    parser.add_argument("--only", choices=PARTS)
+    parser.add_argument("--only", choices=(*PARTS, "plan"))
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
+    if options.only == "plan":
+        add_plans(options.out)
+        page(options.out, small=options.device == "cpu")
+        return
     for part in (options.only,) if options.only else PARTS:
         (options.out / f"{part}.jsonl").unlink(missing_ok=True)
         launch(part, options.out, options.device, options.processes)

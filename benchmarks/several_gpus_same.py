@@ -6,7 +6,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from safetensors.torch import load_file
 
+from benchmarks.several_gpus import versions_here
 from kairoscope.config import LoraConfig, SFTConfig
 from kairoscope.core import FramePolicy, Sample
 from kairoscope.events import Event
@@ -56,112 +57,88 @@ KEPT: dict[str, Any] = {"cache": True, "packing": True, "pack_tokens": 1200}
 HALF: dict[str, Any] = {"dtype": "bfloat16"}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Job:
     """One training."""
 
     key: str
     title: str
-    settings: dict[str, Any] = field(default_factory=dict)
-    together: bool = True
-    """In all processes; else in the first."""
+    settings: dict[str, Any]
     like: str | None = None
     """The run that it is compared with."""
+    together: bool = True
+    """In all processes; else in the first."""
     resumes: str | None = None
     """Goes on from this run's state of half way."""
     floor: bool = False
     """Differs by what rounding alone does in one process."""
 
 
+def alone(key: str, title: str, settings: dict[str, Any], like: str | None = None) -> Job:
+    """A training in the first process; one that is compared shows what rounding does."""
+    return Job(key, title, settings, like, together=False, floor=like is not None)
+
+
+FSDP = {"parallel": "fsdp"}
+LEAN = FSDP | {"gradient_checkpointing": True}
+ONES = {"micro_batch_size": 1}
 JOBS = (
-    Job(key="whole", title="all weights", settings=WHOLE, together=False),
-    Job(key="adapters", title="adapters", settings=ADAPTERS, together=False),
+    alone("whole", "all weights", WHOLE),
+    alone("adapters", "adapters", ADAPTERS),
+    alone("whole-micro", "all weights, one process, micro-batches of 1", WHOLE | ONES, "whole"),
+    Job("whole-ddp", "all weights, DDP", WHOLE, "whole"),
+    Job("whole-fsdp", "all weights, FSDP2", WHOLE | FSDP, "whole"),
+    Job("adapters-ddp", "adapters, DDP", ADAPTERS, "adapters"),
+    Job("adapters-fsdp", "adapters, FSDP2", ADAPTERS | LEAN, "adapters"),
+    Job("kept-ddp", "adapters, DDP, features cached, packed", ADAPTERS | KEPT, "adapters"),
     Job(
-        key="whole-micro",
-        title="all weights, one process, micro-batches of 1",
-        settings=WHOLE | {"micro_batch_size": 1},
-        together=False,
-        like="whole",
-        floor=True,
-    ),
-    Job(key="whole-ddp", title="all weights, DDP", settings=WHOLE, like="whole"),
-    Job(
-        key="whole-fsdp",
-        title="all weights, FSDP2",
-        settings=WHOLE | {"parallel": "fsdp"},
-        like="whole",
-    ),
-    Job(key="adapters-ddp", title="adapters, DDP", settings=ADAPTERS, like="adapters"),
-    Job(
-        key="adapters-fsdp",
-        title="adapters, FSDP2",
-        settings=ADAPTERS | {"parallel": "fsdp", "gradient_checkpointing": True},
-        like="adapters",
+        "kept-fsdp", "adapters, FSDP2, features cached, packed", ADAPTERS | KEPT | FSDP, "adapters"
     ),
     Job(
-        key="kept-ddp",
-        title="adapters, DDP, features cached, packed",
-        settings=ADAPTERS | KEPT,
-        like="adapters",
-    ),
-    Job(
-        key="kept-fsdp",
-        title="adapters, FSDP2, features cached, packed",
-        settings=ADAPTERS | KEPT | {"parallel": "fsdp"},
-        like="adapters",
-    ),
-    Job(
-        key="whole-to-all",
-        title="all weights, one process, then FSDP2 in all",
-        settings=WHOLE | {"parallel": "fsdp"},
+        "whole-to-all",
+        "all weights, one process, then FSDP2 in all",
+        WHOLE | FSDP,
+        "whole",
         resumes="whole",
-        like="whole",
     ),
     Job(
-        key="adapters-to-all",
-        title="adapters, one process, then DDP in all",
-        settings=ADAPTERS,
+        "adapters-to-all",
+        "adapters, one process, then DDP in all",
+        ADAPTERS,
+        "adapters",
         resumes="adapters",
-        like="adapters",
     ),
     Job(
-        key="whole-to-one",
-        title="all weights, FSDP2 in all, then one process",
-        settings=WHOLE,
+        "whole-to-one",
+        "all weights, FSDP2 in all, then one process",
+        WHOLE,
+        "whole",
         together=False,
         resumes="whole-fsdp",
-        like="whole",
     ),
     Job(
-        key="kept-to-one",
-        title="adapters, DDP in all with cache and packing, then one process",
-        settings=ADAPTERS | KEPT,
+        "kept-to-one",
+        "adapters, DDP in all with cache and packing, then one process",
+        ADAPTERS | KEPT,
+        "adapters",
         together=False,
         resumes="kept-ddp",
-        like="adapters",
     ),
-    Job(key="half", title="all weights", settings=WHOLE | HALF, together=False),
-    Job(key="half-adapters", title="adapters", settings=ADAPTERS | HALF, together=False),
-    Job(
-        key="half-micro",
-        title="all weights, bfloat16, one process, micro-batches of 1",
-        settings=WHOLE | HALF | {"micro_batch_size": 1},
-        together=False,
-        like="half",
-        floor=True,
+    alone("half", "all weights", WHOLE | HALF),
+    alone("half-adapters", "adapters", ADAPTERS | HALF),
+    alone(
+        "half-micro",
+        "all weights, bfloat16, one process, micro-batches of 1",
+        WHOLE | HALF | ONES,
+        "half",
     ),
-    Job(key="half-ddp", title="all weights, bfloat16, DDP", settings=WHOLE | HALF, like="half"),
+    Job("half-ddp", "all weights, bfloat16, DDP", WHOLE | HALF, "half"),
+    Job("half-fsdp", "all weights, bfloat16, FSDP2", WHOLE | HALF | FSDP, "half"),
     Job(
-        key="half-fsdp",
-        title="all weights, bfloat16, FSDP2",
-        settings=WHOLE | HALF | {"parallel": "fsdp"},
-        like="half",
-    ),
-    Job(
-        key="half-adapters-fsdp",
-        title="adapters, bfloat16 with frozen weights in bfloat16, FSDP2",
-        settings=ADAPTERS | HALF | {"parallel": "fsdp"},
-        like="half-adapters",
+        "half-adapters-fsdp",
+        "adapters, bfloat16 with frozen weights in bfloat16, FSDP2",
+        ADAPTERS | HALF | FSDP,
+        "half-adapters",
     ),
 )
 
@@ -268,6 +245,7 @@ class Trainings:
             "loss": self._furthest(job, "step", ("loss",)),
             "held_out": self._furthest(job, "held_out", tuple(TASK.metrics)),
             "device": torch.cuda.get_device_name() if self.device != "cpu" else "a CPU",
+            "versions": versions_here(),
         }
 
     def _weights(self, key: str) -> dict[str, torch.Tensor]:

@@ -11,7 +11,9 @@ from typing import Any
 
 import torch
 
+from benchmarks.plan_gpu import network_config
 from benchmarks.qwen7b import FULL, SMOKE, Shape, build, example, useful_flops
+from benchmarks.several_gpus import versions_here
 from kairoscope.config import LoraConfig, SFTConfig
 from kairoscope.train.flops import device_peak
 from kairoscope.train.group import ALONE, Group
@@ -23,6 +25,8 @@ NUM_CLIPS = 4
 """Of a step, whatever the number of processes."""
 WARM_UP, COUNTED = 2, 3
 RATE = 1e-5
+NUM_TEXT, NUM_ANSWER = 110, 60
+"""Tokens of the question and of the answer, about."""
 Row = dict[str, Any]
 
 
@@ -108,6 +112,7 @@ class Bench:
             "peak_gib": max(peaks),
             "losses": losses,
             "device": torch.cuda.get_device_name() if self.device != "cpu" else "a CPU",
+            "versions": versions_here(),
         }
 
     def row(self, setting: Setting, parallel: str, group: Group) -> Row:
@@ -167,6 +172,22 @@ class Bench:
 
     def _peak_gib(self) -> float:
         return torch.cuda.max_memory_allocated() / 2**30 if self.device != "cpu" else 0.0
+
+
+def planned_gib(row: Row) -> float:
+    """What the plan says that a step of a setting takes on each device, in GiB."""
+    from kairoscope.recipes.planning import on_each_device
+    from kairoscope.train.rehearsal import Shape as Sample
+    from kairoscope.train.rehearsal import rehearse
+
+    setting = next(one for one in SETTINGS if one.key == row["key"])
+    config = setting.config(row["parallel"] or "ddp")
+    sample = Sample(grid_thw=(28, 34, 34), num_text=NUM_TEXT, num_answer=NUM_ANSWER)
+    passes = NUM_CLIPS // int(row["processes"])
+    found = rehearse(network_config("7b"), config, [sample], kind="cuda", passes=passes)
+    memory = on_each_device(found, config, int(row["processes"]))
+    held = memory.weights + memory.gradients + memory.optimizer
+    return float(held + memory.activations + memory.communication) / 2**30
 
 
 def main() -> None:
