@@ -23,7 +23,8 @@ EVALUATION = tuple(
     if field.name not in ("sampling", "bootstrap_draws", "wrong_video_control")
 )
 MODEL = "model"
-ALLOWED = (MODEL, *FRAMES, *SAMPLING, *EVALUATION)
+REFINE = "refine"
+ALLOWED = (MODEL, REFINE, *FRAMES, *SAMPLING, *EVALUATION)
 UNUSED_BY_POSTERIOR = ("trials", "temperature", "top_p", "seed")
 """Settings that make no difference to answers which are medians of distributions."""
 
@@ -39,6 +40,8 @@ class Cell:
     config: EvalConfig
     frames: Mapping[str, Any]
     """Changes to the model's frame policy."""
+    refine: bool = False
+    """Ask again about a short span around each boundary."""
 
     @property
     def name(self) -> str:
@@ -77,6 +80,7 @@ def cells_of(axes: Axes, *, config: EvalConfig, frames: Mapping[str, Any]) -> tu
                 model=str(chosen[MODEL]),
                 config=changed(config, {**asked, "sampling": sampling}, "sweep"),
                 frames={**frames, **own},
+                refine=chosen.get(REFINE, False),
             )
         )
     return tuple(cells)
@@ -92,6 +96,8 @@ def _check(name: str, values: Sequence[Any]) -> None:
     if twice:
         raise UserError(f"{where}: {twice[0]} is given twice")
     for value in values:
+        if name == REFINE and not isinstance(value, bool):
+            raise UserError(f"refine is {value!r}; allowed: true or false")
         if name in FRAMES:
             changed(FramePolicy(), {name: value}, "frames")
 

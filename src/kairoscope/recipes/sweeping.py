@@ -20,6 +20,7 @@ from kairoscope.data.split import split_by_group
 from kairoscope.evaluate import samples_digest
 from kairoscope.models.engines import Engine
 from kairoscope.recipes.pages import write_page
+from kairoscope.recipes.refining import refined
 from kairoscope.recipes.stages import AnySample, Progress, asked_with, evaluate_stage
 from kairoscope.recipes.sweep_cells import Cell
 from kairoscope.report.sweep import CELLS, CellRun, Divided, sweep_figures
@@ -118,7 +119,7 @@ def _evaluate(
 ) -> None:
     evaluate_stage(
         recipe,
-        model,
+        refined(model, recipe, prompt, refine=cell.refine),
         samples,
         out=out / CELLS / cell.folder,
         config=cell.config,

@@ -74,6 +74,13 @@ def test_what_cannot_be_a_setting_is_refused(axes: Any) -> None:
         cells(**axes)
 
 
+def test_refining_is_a_setting_like_others() -> None:
+    off, on = cells(refine=[False, True])
+    assert (off.refine, on.refine, on.folder) == (False, True, "refine-on")
+    with pytest.raises(UserError, match="true or false"):
+        cells(refine=["yes", "no"])
+
+
 def test_medians_that_no_drawing_changes_are_pointed_out() -> None:
     assert alike(cells(temperature=[0.0, 0.6])) == ("temperature",)
     assert alike(cells(temperature=[0.0, 0.6], decoding=["free", "constrained"])) == ()
