@@ -19,6 +19,7 @@ class World(StrEnum):
 
     robot = "robot"
     physics = "physics"
+    driving = "driving"
 
 
 @command("Data, models, this machine")
@@ -29,7 +30,7 @@ def simulate(
         typer.Argument(
             metavar="WORLD",
             help="robot: demonstrations with event times; physics: clips whose physics is right or "
-            "wrong by an exact amount, scored 1 to 5.",
+            "wrong by an exact amount, scored 1 to 5; driving: clips of a road with their captions.",
         ),
     ] = World.robot,
     clips: Annotated[
@@ -49,26 +50,35 @@ def simulate(
     size: Annotated[
         int | None,
         typer.Option(
-            metavar="96..512", help="Side of the picture in pixels (default: 256; physics 128)."
+            metavar="96..512",
+            help="Side of the picture in pixels, of drives its width (default: 256; physics 128; "
+            "driving 288).",
         ),
     ] = None,
     fps: Annotated[
         float | None,
-        typer.Option(metavar="4..60", help="Frames a second (default: 30; physics 16)."),
+        typer.Option(metavar="4..60", help="Frames a second (default: 30; physics 16; driving 8)."),
     ] = None,
     workers: Annotated[
-        int, typer.Option(min=1, metavar="N", help="Processes of the robot's world.")
+        int, typer.Option(min=1, metavar="N", help="Processes; clips of physics need none.")
     ] = 1,
 ) -> None:
-    """Render demonstrations with exact event times (needs the extra `simulate`), or clips of physics.
+    """Render demonstrations with exact event times (needs the extra `simulate`), or clips of physics or
+    of drives.
 
-    Writes clips and labels.jsonl, which the other commands take as --data. Clips of physics come in
-    fives: one scene with each score once.
+    Writes clips and labels.jsonl, or of drives a .label.json beside each clip, which the other commands
+    take as --data. Clips of physics come in fives: one scene with each score once. Drives are described
+    by the schema driving_world: --data goes to the recipe av-captions:driving_world.
     """
+    if families and world is not World.robot:
+        raise UserError("--family is for the robot's world")
     if world is World.physics:
-        if families or workers > 1:
-            raise UserError("--family and --workers are for the robot's world")
+        if workers > 1:
+            raise UserError("--workers is not for clips of physics, which are quick to make")
         _physics(folder, clips, seed, size or 128, fps or 16.0)
+        return
+    if world is World.driving:
+        _driving(folder, clips, seed, size or 288, fps or 8.0, workers)
         return
     from kairoscope.simulate import FAMILIES_SEEN, generate
 
@@ -101,3 +111,20 @@ def _physics(folder: Path, clips: int, seed: int, size_px: int, fps: float) -> N
             on_progress=lambda done, total: progress("rendering", done, total),
         )
     say(f"{counted(clips, 'clip')} and labels.jsonl in {folder}")
+
+
+def _driving(folder: Path, clips: int, seed: int, width_px: int, fps: float, workers: int) -> None:
+    from kairoscope.simulate.driving import generate_drives
+
+    with bars() as progress:
+        generate_drives(
+            folder,
+            num_clips=clips,
+            seed=seed,
+            width_px=width_px,
+            height_px=max(96, width_px * 5 // 16 * 2),
+            fps=fps,
+            workers=workers,
+            on_progress=lambda done, total: progress("drawing", done, total),
+        )
+    say(f"{counted(clips, 'clip')} and their labels in {folder / 'clips'}")

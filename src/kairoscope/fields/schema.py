@@ -78,6 +78,12 @@ class Schema:
         return tuple(field.name for field in self.fields)
 
 
+def schema_from_json(row: Mapping[str, Any]) -> Schema:
+    """The inverse of `storage.plain`: a schema as a run keeps it."""
+    fields = tuple(Field(**{**field, "values": tuple(field["values"])}) for field in row["fields"])
+    return Schema(**{**row, "fields": fields})
+
+
 def shipped_schemas() -> Mapping[str, Path]:
     """Name -> file of the schemas that come with the package, sorted by name."""
     return {file.stem: file for file in sorted(SHIPPED.glob("*.toml"))}

@@ -18,6 +18,7 @@ from kairoscope.fields.schema import Field, Schema, Value
 from kairoscope.fields.scores import MISSING, Caption, caption_scores, field_score
 from kairoscope.metrics.agreement import confusion, weighted_mean
 from kairoscope.metrics.bootstrap import Resamples, percentiles
+from kairoscope.storage import plain
 
 if TYPE_CHECKING:
     from kairoscope.metrics.agreement import Floats
@@ -57,7 +58,7 @@ def summarizer(schema: Schema) -> Callable[..., Table]:
         table = _table(schema, clips, draws, seed)
         table |= {
             "kind": "caption",
-            "schema": schema.name,
+            "schema": plain(schema),
             "wrong_video": None,
             "scenarios": {
                 name: _table(schema, scenarios[name], draws, seed) for name in sorted(scenarios)

@@ -13,6 +13,8 @@ from typing import Any
 from kairoscope.core import Record, UserError
 from kairoscope.report import rules_errors, rules_whole
 from kairoscope.report.boundaries import EventView, Likely, event_views, likely_boundaries
+from kairoscope.report.caption_figures import is_caption
+from kairoscope.report.caption_rules import analyse_captions
 from kairoscope.report.findings import RANK, Evidences, Finding, finding_from_json, finding_to_json
 from kairoscope.report.score_figures import is_score
 from kairoscope.report.score_rules import analyse_scores
@@ -72,6 +74,8 @@ def true_ends_inside(
 def analyse_run(run: Run, targets: Mapping[str, float] | None = None) -> list[Finding]:
     """The findings of a finished evaluation run; one row of it in memory at a time is whole."""
     known = read_metrics(run)
+    if known is not None and is_caption(known):
+        return analyse_captions(known)
     if known is not None and is_score(known):
         return analyse_scores(known, targets or {})
     records: list[Record] = []

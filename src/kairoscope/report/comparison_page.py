@@ -6,13 +6,15 @@ from pathlib import Path
 from typing import Any
 
 from kairoscope.core import UserError
+from kairoscope.report.caption_figures import KIND as CAPTION
+from kairoscope.report.caption_page import write_caption_comparison
 from kairoscope.report.clips import ClipView, Lane, Order, Tag, clip_payload, relative_url
 from kairoscope.report.evaluation_clips import Answer, read_answers, spans_of
 from kairoscope.report.figures import HEADLINE, KINDS, Figure, figures, shown, step_unit
 from kairoscope.report.page import embedded_json, interval, render_page, svg
 from kairoscope.report.paired import ClipScores, Difference, clip_scores, differences
 from kairoscope.report.plots import Bar, bars
-from kairoscope.report.score_figures import is_score
+from kairoscope.report.score_figures import KIND as SCORE
 from kairoscope.report.score_page import write_score_comparison
 from kairoscope.runs import Run, read_metrics
 from kairoscope.storage import write_text_atomic
@@ -33,6 +35,12 @@ class Compared:
     scores: Mapping[str, ClipScores]
 
 
+def _kind(folder: Path) -> str | None:
+    """What the metrics of a run are of; None for times of events, and where there are none."""
+    kind = (read_metrics(Run.read(folder)) or {}).get("kind")
+    return str(kind) if kind else None
+
+
 def write_comparison_page(
     folders: Sequence[Path], page: Path, targets: Mapping[str, float] | None = None
 ) -> Path:
@@ -43,11 +51,13 @@ def write_comparison_page(
     if len(folders) < 2:
         raise UserError("a comparison needs two run folders or more")
     names = run_names(folders)
-    kinds = {is_score(read_metrics(Run.read(folder))) for folder in folders}
-    if kinds == {True}:
-        return write_score_comparison(folders, names, page, targets or {})
+    kinds = {_kind(folder) for folder in folders}
     if len(kinds) > 1:
         raise UserError(f"{folders[0]}: runs of different tasks cannot be compared")
+    if kinds == {CAPTION}:
+        return write_caption_comparison(folders, names, page)
+    if kinds == {SCORE}:
+        return write_score_comparison(folders, names, page, targets or {})
     compared = [_read(folder, name) for folder, name in zip(folders, names, strict=True)]
     page.parent.mkdir(parents=True, exist_ok=True)
     write_text_atomic(page, comparison_page(compared, page.parent))

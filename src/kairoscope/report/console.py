@@ -7,6 +7,8 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
+from kairoscope.report.caption_console import caption_table
+from kairoscope.report.caption_figures import is_caption
 from kairoscope.report.figures import (
     Figure,
     counted,
@@ -42,6 +44,8 @@ def metrics_table(metrics: Mapping[str, Any], title: str = "") -> Table:
     """
     if is_text(metrics):
         return _text_table(metrics, title)
+    if is_caption(metrics):
+        return caption_table(metrics, title)
     if is_score(metrics):
         return score_table(metrics, title)
     table = _table(title, ("all answers", "prior", "skill", "wrong video", "answered only"))
@@ -107,6 +111,8 @@ def before_after_table(
 
     The prior stands in its own column: a model above it has learnt nothing of use.
     """
+    if is_caption(after):
+        return caption_table(after, "Before and after", before)
     if is_score(after):
         return score_before_after(before, after)
     old = {figure.kind.path: figure for figure in figures(before)}

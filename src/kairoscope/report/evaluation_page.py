@@ -8,6 +8,8 @@ from typing import Any
 
 from kairoscope.core import UserError
 from kairoscope.report.analysis import analyse, true_ends_inside
+from kairoscope.report.caption_figures import is_caption
+from kairoscope.report.caption_page import write_caption_page
 from kairoscope.report.clips import clip_payload
 from kairoscope.report.evaluation_clips import ORDERS, Answer, clip_views, read_answers
 from kairoscope.report.evaluation_plots import comparison_plot, error_plots
@@ -33,6 +35,8 @@ def write_evaluation_page(
     run = Run.read(folder)
     if is_text(read_metrics(run)):
         return write_text_page(folder, title=title)
+    if is_caption(read_metrics(run)):
+        return write_caption_page(folder, title=title)
     if is_score(read_metrics(run)):
         return write_score_page(folder, title=title, targets=targets or {})
     page = folder / PAGE

@@ -1,0 +1,105 @@
+"""The clips of evaluations of captions, as a page lists them: each field's answer beside its label."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+from kairoscope.core import Record
+from kairoscope.report.clips import Cell, ClipView, Order, Tag, relative_url
+from kairoscope.report.figures import shown
+from kairoscope.report.score_clips import Answers
+from kairoscope.runs import Run
+
+ORDERS = (
+    Order(name="fewest fields right", key="right"),
+    Order(name="most fields right", key="right", descending=True),
+    Order(name="name", key="place"),
+)
+COLUMNS = ("Field", "Label")
+
+
+def clip_views(runs: Sequence[tuple[str, Run, Answers]], folder: Path) -> list[ClipView]:
+    """One entry a clip that all runs have, with a column a run; the last run sorts them."""
+    shared = sorted(set.intersection(*(set(answers) for _, _, answers in runs)))
+    return [
+        _view([(name, run, answers[clip]) for name, run, answers in runs], folder)
+        for clip in shared
+    ]
+
+
+def comparison_orders(last: str) -> tuple[Order, ...]:
+    """Ways to sort the clips of several runs."""
+    return (
+        Order(name=f"most worsened by {last}", key="step"),
+        Order(name=f"most improved by {last}", key="step", descending=True),
+        *ORDERS,
+    )
+
+
+def _view(runs: Sequence[tuple[str, Run, Sequence[Record]]], folder: Path) -> ClipView:
+    first = runs[-1][2][0]
+    right = [fmean(r.scores["fields_right"] for r in records) for _, _, records in runs]
+    readable = next(((r, rows[0]) for _, r, rows in runs if not rows[0].failed), None)
+    columns = [
+        (name if len(runs) > 1 else "Answer") + (f", trial {r.trial}" if len(records) > 1 else "")
+        for name, _, records in runs
+        for r in records
+    ]
+    answers = [record for _, _, records in runs for record in records]
+    names = [str(name) for name in first.query]
+    rows: list[tuple[int, *tuple[Cell, ...]]] = []
+    for place, name in enumerate(names):
+        cells: list[Cell] = [written(first.gold[name])]
+        cells += [_cell(first.gold, record, name) for record in answers]
+        rows.append((place, *cells))
+    return ClipView(
+        id=first.sample_id,
+        scenario=first.scenario,
+        where=first.scenario,
+        video=None
+        if readable is None
+        else relative_url(readable[1].video, readable[0].path, folder),
+        duration_s=first.duration_s,
+        events=[name.replace("_", " ") for name in names],
+        columns=(*COLUMNS, *columns),
+        rows=rows,
+        texts=[(c, r.text) for c, r in zip(columns, answers, strict=True) if r.text],
+        tags=_tags(runs[-1][2], right),
+        notes=sorted({r.unparsed for r in answers if r.unparsed}),
+        figure=f"{shown(100 * right[-1], '%')} right",
+        sort={"right": right[-1], "step": right[-1] - right[0]},
+    )
+
+
+def _cell(gold: Mapping[str, Any], record: Record, name: str) -> Cell:
+    """An answer, marked where it is not the label's; texts are not marked: words may differ."""
+    given = record.value or {}
+    if name not in given:
+        return ("no answer", None, "worse")
+    words = written(given[name])
+    is_long = isinstance(gold[name], str) and len(str(gold[name])) > 40
+    return words if is_long or given[name] == gold[name] else (words, None, "worse")
+
+
+def written(value: Any) -> str:
+    """A value as a page shows it."""
+    if isinstance(value, list):
+        return ", ".join(value) or "none"
+    return "none" if value is None else str(value)
+
+
+def _tags(records: Sequence[Record], right: Sequence[float]) -> list[Tag]:
+    if any(record.failed for record in records):
+        return [Tag(words="unreadable clip", kind="bad")]
+    tags = []
+    if any(record.value is None for record in records):
+        tags.append(Tag(words="unparsed answer", kind="bad"))
+    if right[-1] == 1:
+        tags.append(Tag(words="all right", kind="good"))
+    elif right[-1] < 0.5:
+        tags.append(Tag(words="less than half right", kind="bad"))
+    if len(right) > 1 and abs(right[-1] - right[0]) > 0.05:
+        better = right[-1] > right[0]
+        tags.append(Tag(words="better" if better else "worse", kind="good" if better else "bad"))
+    return tags
