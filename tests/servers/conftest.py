@@ -12,8 +12,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     if not os.environ.get(PYTHON):
         pytest.skip("asks a real server: run `make test-servers`")
     server = Server(log=tmp_path_factory.mktemp("server") / "server.log", port=free_port())
-    server.start()
     try:
+        server.start()
         yield server
     finally:
         server.kill()

@@ -20,7 +20,7 @@ from kairoscope.models.names import builtin_folder
 PYTHON = "KAIROSCOPE_SERVERS"
 """Environment variable: the Python that has vLLM, which `make test-servers` sets."""
 NAME = "builtin"
-START_S = 600
+START_S = 900
 ARGUMENTS = (
     *("--dtype", "float32", "--max-model-len", "4096", "--enforce-eager", "--max-num-seqs", "32"),
     *("--allowed-local-media-path", "/", "--trust-request-mm-kwargs"),

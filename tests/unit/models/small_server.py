@@ -34,7 +34,7 @@ class Reply:
     """Not JSON, and as long as it says."""
     wait_s: float = 0.0
     prompt_ids: list[int] | None = None
-    num_prompt_tokens: int = 1000
+    num_prompt_tokens: int = 9000
     sample: Callable[[Body, int], tuple[str, list[dict[str, Any]]]] | None = None
     """Instead of `text`: sample i with the tokens that it is made of."""
 

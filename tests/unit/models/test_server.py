@@ -126,7 +126,7 @@ def test_the_server_gets_every_frame_of_the_policy_to_the_bit(send: str) -> None
     assert kinds == ["text", "video_url", "text"]
     assert not isinstance(answer, Failed)
     assert answer[0].frame_times_s == frames.times_s
-    assert answer[0].num_prompt_tokens == 1000
+    assert answer[0].num_prompt_tokens == 9000
 
 
 def test_no_file_is_left_behind(tmp_path: Path) -> None:
@@ -583,6 +583,6 @@ def test_tokens_are_counted_and_priced() -> None:
         model = ServedModel(NAME, options)
         list(model.answer(requests(CLIPS[:3]), Sampling(trials=2, temperature=1.0), "free"))
     row = model.usage.row(options)
-    assert (row["prompt_tokens"], row["completion_tokens"]) == (3000, 60)
-    assert row["cost"] == pytest.approx((3000 * 2 + 60 * 10) / 1e6)
+    assert (row["prompt_tokens"], row["completion_tokens"]) == (27_000, 60)
+    assert row["cost"] == pytest.approx((27_000 * 2 + 60 * 10) / 1e6)
     assert model.usage.row(ServerOptions())["cost"] is None
