@@ -1,6 +1,6 @@
-"""`kairoscope sft` killed with `kill -9` at random moments and run again.
+"""`kairoscope sft`, or `grpo`, killed with `kill -9` at random moments and run again.
 
-    python tests/kill_resume.py [KILLS] [SEED]
+    python tests/kill_resume.py [KILLS] [SEED] [sft | grpo]
 
 Every run is killed once, somewhere between its start and its end, run again to the end, and compared
 byte for byte with one that was left alone.
@@ -38,15 +38,30 @@ SETTINGS = {
     "lora.rank": 2,
     "lora.dropout": 0.2,
 }
+REWARDED = {
+    "max_steps": 8,
+    "epochs": 50,
+    "rollouts_per_step": 12,
+    "group_size": 4,
+    "inner_updates": 2,
+    "kl_beta": 0.1,
+    "learning_rate": 5e-3,
+    "eval_every": 4,
+    "save_every": 2,
+    "ema_decay": 0.9,
+    "lora.rank": 2,
+}
+METHODS = {"sft": SETTINGS, "grpo": REWARDED}
 TIMES = ("seconds", "per_s", "mfu")
 
 
 class Killing:
     """A world of clips, a run that was left alone, and others that are not."""
 
-    def __init__(self, program: Program, folder: Path) -> None:
+    def __init__(self, program: Program, folder: Path, method: str = "sft") -> None:
         """Make clips and model, and train once."""
         self.program = program
+        self.method = method
         self.folder = folder
         (folder / "data").mkdir(parents=True)
         write_world(folder / "data", 6)
@@ -95,9 +110,11 @@ class Killing:
         return different + (["train.jsonl"] if _rows(one) != _rows(other) else [])
 
     def _training(self, name: str) -> list[str]:
-        changes = [f"--set={key}={json.dumps(value)}" for key, value in SETTINGS.items()]
+        changes = [
+            f"--set={key}={json.dumps(value)}" for key, value in METHODS[self.method].items()
+        ]
         data = ["--data=data", "--model=model", f"--out={name}", "--device=cpu"]
-        return ["sft", "subtask-times", *data, *changes]
+        return [self.method, "subtask-times", *data, *changes]
 
     def _run(self, *arguments: str) -> None:
         ended = self.program.run(*arguments, cwd=self.folder)
@@ -129,12 +146,13 @@ def say(line: str) -> None:
 
 def main() -> int:
     """Kill as often as asked for and say what came of it."""
-    kills, seed = (int(argument) for argument in [*sys.argv[1:], *("20", "0")[len(sys.argv) - 1 :]])
+    given = [*sys.argv[1:], *("20", "0", "sft")[len(sys.argv) - 1 :]]
+    kills, seed, method = int(given[0]), int(given[1]), given[2]
     rng = random.Random(seed)
     bad = 0
     with tempfile.TemporaryDirectory() as folder:
         program = Program(Path(folder))
-        killing = Killing(program, Path(folder) / "world")
+        killing = Killing(program, Path(folder) / "world", method)
         say(f"left alone: {killing.num_rows} rows")
         for number in range(kills):
             after = rng.randrange(killing.num_rows), rng.uniform(0.0, 0.5)
