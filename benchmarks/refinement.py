@@ -3,7 +3,7 @@
     python -m benchmarks.refinement --data FOLDER [--first 40] [--clips 60] [--title WORDS]
 
 FOLDER holds labelled clips, as `kairoscope simulate` or `benchmarks.real_clips` leaves them. Several sets may be
-given, each with its own `--title`, `--first`, `--clips` and `--model`.
+given, each with its own `--title`, `--first`, `--clips`, `--model` and `--ways`.
 """
 
 import json
@@ -34,6 +34,8 @@ class Set:
     first: int
     clips: int
     model: str
+    ways: str
+    """`all`, or `main`: without those that show all frames."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +87,8 @@ def measure(one: Set) -> dict[str, Measured]:
     rows = rows_of(one)
     found: dict[str, Measured] = {}
     for title, (model, decoding) in ways(engine).items():
+        if one.ways == "main" and "all frames" in title:
+            continue
         announce(f"{one.title}: {title}")
         started = time.process_time()
         errors, ends = [], []
@@ -202,6 +206,7 @@ def main(argv: list[str]) -> None:
         first={**many, "type": int, "help": "row to begin with (default: 0)"},
         clips={**many, "type": int, "help": "how many (default: 60)"},
         model={**many, "help": "as kairoscope's --model (default: builtin)"},
+        ways={**many, "choices": ("main", "all"), "help": "main leaves out those with all frames"},
     )
     sets = [
         Set(
@@ -210,6 +215,7 @@ def main(argv: list[str]) -> None:
             first=_nth(options.first, i, 0),
             clips=_nth(options.clips, i, 60),
             model=_nth(options.model, i, "builtin"),
+            ways=_nth(options.ways, i, "all"),
         )
         for i, data in enumerate(options.data)
     ]

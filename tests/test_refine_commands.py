@@ -70,3 +70,4 @@ def test_a_mistake_is_one_message(
     ended = program.run(*arguments, "--out=o", cwd=place)
     assert ended.code == 2, ended.said
     assert words in ended.err
+    assert not (place / "o").exists()

@@ -33,7 +33,7 @@ from kairoscope.video.frames import spanned
 
 MOST_FPS = 60.0
 """More than any robot's camera: all frames."""
-CLIPS_AT_ONCE = 32
+CLIPS_AT_ONCE = 16
 """Clips that are asked about before their boundaries are."""
 LEAST = 1e-9
 """Probability of a frame that the second answer rules out: it may be wrong."""
@@ -82,6 +82,15 @@ class _Asked:
         return self.times_s[first] + told_s / self.span.slow
 
 
+def check_refinable(decoding: Decoding) -> None:
+    """Raise UserError where answers come without distributions."""
+    if decoding != "posterior":
+        raise UserError(
+            f"--refine needs --decoding posterior, not {decoding}: without distributions there is "
+            "nothing to put together; annotate --trials takes the median of several answers"
+        )
+
+
 class Refined:
     """A model whose answers about events are refined. A `Model` like the one behind it."""
 
@@ -127,11 +136,7 @@ class Refined:
         Raises:
             UserError: another decoding than `posterior`.
         """
-        if decoding != "posterior":
-            raise UserError(
-                f"--refine needs --decoding posterior, not {decoding}: without distributions there is "
-                "nothing to put together; with --trials, the median of several answers is taken"
-            )
+        check_refinable(decoding)
         source = iter(requests)
         while chunk := {request.id: request for request in islice(source, CLIPS_AT_ONCE)}:
             answers = dict(self.model.answer(chunk.values(), sampling, decoding))

@@ -30,19 +30,25 @@ ENOUGH = 0.5
 """Share of the answers that must name an event."""
 
 
+def check_drawn(decoding: Decoding, sampling: Sampling) -> None:
+    """Raise UserError where several trials would all be the same."""
+    if decoding == "posterior":
+        raise UserError(
+            "--trials needs --decoding constrained or free: posterior answers are not drawn, and "
+            "say how sure they are without"
+        )
+    if sampling.temperature == 0:
+        raise UserError(
+            f"{sampling.trials} trials at temperature 0 are {sampling.trials} times the same "
+            "answer; give --temperature, such as 0.7"
+        )
+
+
 class Median:
     """A model that is asked several times and answers once. A `Model` like the one behind it."""
 
     def __init__(self, model: Model, task: EventTask, sampling: Sampling) -> None:
-        """Ask `model` for `sampling.trials` answers about every clip, whatever it is called with.
-
-        Raises UserError where all of them would be the same.
-        """
-        if sampling.trials > 1 and sampling.temperature == 0:
-            raise UserError(
-                f"{sampling.trials} trials at temperature 0 are {sampling.trials} times the same "
-                "answer; give --temperature, such as 0.7"
-            )
+        """Ask `model` for `sampling.trials` answers about every clip, whatever it is called with."""
         self.model = model
         self.task = task
         self.sampling = sampling
@@ -77,13 +83,9 @@ class Median:
         """See `core.Model`. One answer a clip.
 
         Raises:
-            UserError: `posterior` decoding, in which nothing is drawn.
+            UserError: nothing is drawn, so that all answers would be the same.
         """
-        if decoding == "posterior":
-            raise UserError(
-                "--trials needs --decoding constrained or free: posterior answers are not drawn, and "
-                "say how sure they are without"
-            )
+        check_drawn(decoding, self.sampling)
         queries: dict[str, Query] = {}
 
         def noted() -> Iterator[Request]:

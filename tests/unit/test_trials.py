@@ -16,6 +16,7 @@ from kairoscope.trials import Median, summed_up
 
 QUERY: Query = ("grasping the cube", "letting go")
 TIMES_S = tuple(i / 4 for i in range(41))
+GREEDY = Sampling()
 DRAWN = Sampling(trials=5, temperature=1.5, seed=3, max_new_tokens=40)
 
 
@@ -110,6 +111,6 @@ def test_a_real_model_is_asked_several_times(tokenizer: Any, tmp_path: Path) -> 
 def test_what_could_not_scatter_is_refused(tokenizer: Any) -> None:
     engine = InProcessModel(make_checkpoint(tokenizer, "qwen2_5_vl"))
     with pytest.raises(UserError, match="5 times the same answer"):
-        Median(engine, TASK, replace(DRAWN, temperature=0.0))
+        next(Median(engine, TASK, replace(DRAWN, temperature=0.0)).answer([], GREEDY, "free"))
     with pytest.raises(UserError, match="--trials needs --decoding constrained or free"):
-        next(Median(engine, TASK, DRAWN).answer([], Sampling(), "posterior"))
+        next(Median(engine, TASK, DRAWN).answer([], GREEDY, "posterior"))

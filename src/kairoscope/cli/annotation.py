@@ -216,7 +216,7 @@ def annotate(
         stage = partial(
             annotate_stage if spread.shard is None else annotate_shard_stage,
             recipe,
-            asked_again(engine, recipe, prompt, refine=refine, sampling=sampling),
+            asked_again(engine, recipe, prompt, decoding=how, refine=refine, sampling=sampling),
             clips,
             asked,
         )

@@ -60,7 +60,8 @@ def annotate_dataset(
     from kairoscope.settings import assignments, changed
 
     recipe = get_recipe("subtask-times")
-    how = {"decoding": asked.decoding or "posterior"}
+    given = {"decoding": asked.decoding or "posterior"}
+    how = changed(recipe.evaluation, given, "command line").decoding
     with bars() as progress:
         engine = None
         if asked.model is not None:
@@ -78,7 +79,12 @@ def annotate_dataset(
                 on_progress=progress,
             )
             engine = asked_again(
-                engine, recipe, asked.prompt, refine=asked.refine, sampling=asked.sampling
+                engine,
+                recipe,
+                asked.prompt,
+                decoding=how,
+                refine=asked.refine,
+                sampling=asked.sampling,
             )
         tally = annotate_dataset_stage(
             recipe,
@@ -87,7 +93,7 @@ def annotate_dataset(
             load_task(asked.task),
             out=out,
             saving=Saving(in_place=in_place, overwrite=overwrite),
-            decoding=changed(recipe.evaluation, how, "command line").decoding,
+            decoding=how,
             frames=assignments(list(asked.frames), "--frames"),
             camera=asked.camera,
             prompt=asked.prompt,

@@ -126,6 +126,11 @@ def evaluate(
     settings = changed(settings, {"sampling": _given({"seed": seed})}, "command line")
     own_frames = {**tables["frames"], **assignments(frames or [], "--frames")}
     cells = cells_of(axes, config=settings, frames=own_frames)
+    if refine:
+        from kairoscope.refinement import check_refinable
+
+        for cell in cells:
+            check_refinable(cell.config.decoding)
     if len(cells) > 1:
         sweep(chosen, cells, asked, validation)
         return

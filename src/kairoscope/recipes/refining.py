@@ -4,11 +4,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from kairoscope.config import Recipe
-from kairoscope.core import Sampling, UserError
+from kairoscope.core import Decoding, Sampling, UserError
 from kairoscope.recipes.stages import asked_with
 from kairoscope.recipes.subtask_times import TASK
-from kairoscope.refinement import Refined
-from kairoscope.trials import Median
+from kairoscope.refinement import Refined, check_refinable
+from kairoscope.trials import Median, check_drawn
 
 if TYPE_CHECKING:
     from kairoscope.models.engines import Engine
@@ -34,16 +34,20 @@ def asked_again(
     recipe: Recipe,
     prompt: Path | None,
     *,
+    decoding: Decoding,
     refine: bool,
     sampling: Sampling,
 ) -> "Engine":
     """The engine as `annotate` asks it: refined, or for several trials, or as it is.
 
-    Raises UserError for both at once.
+    Raises UserError for both at once, and for a decoding with which that cannot be done.
     """
+    if refine and sampling.trials > 1:
+        raise UserError("--refine and --trials contradict each other: one needs distributions")
+    if refine:
+        check_refinable(decoding)
     if sampling.trials == 1:
         return refined(engine, recipe, prompt, refine=refine)
-    if refine:
-        raise UserError("--refine and --trials contradict each other: one needs distributions")
+    check_drawn(decoding, sampling)
     task, _ = asked_with(recipe, prompt)
     return cast("Engine", Median(engine, task, sampling))
