@@ -20,6 +20,7 @@ from kairoscope.models.server.options import ServerOptions
 from kairoscope.recipes.keeping import keep_count, with_store
 from kairoscope.recipes.pages import write_page
 from kairoscope.recipes.prompt_files import prompt_from_yaml
+from kairoscope.recipes.spending import usage_kept
 from kairoscope.runs import Run
 from kairoscope.settings import changed
 from kairoscope.storage import plain
@@ -62,7 +63,7 @@ def evaluate_stage(
     task, words = asked_with(recipe, prompt)
     settings = evaluation_config(model, task, samples, policy=policy, config=config)
     names = {"records": "asking about every clip", "control": "asking about wrong clips"}
-    with Run.open(out, kind="evaluation", config=settings | words) as run:
+    with Run.open(out, kind="evaluation", config=settings | words) as run, usage_kept(run, model):
         metrics = evaluate(
             model,
             task,
@@ -143,7 +144,7 @@ def annotate_stage(
         recipe, model, task, source=source, out=out, decoding=decoding, frames=frames, prompt=prompt
     )
     check_shards(out, question.config)
-    with Run.open(out, kind="annotation", config=question.config) as run:
+    with Run.open(out, kind="annotation", config=question.config) as run, usage_kept(run, model):
         tally = annotate(
             model,
             question.task,
@@ -168,8 +169,8 @@ def load_engine(
     server: ServerOptions = ServerOptions(),
     store: AnswerStore | None = None,
     task: str = "",
-    on_progress: Progress,
     ray: RayOptions | None = None,
+    on_progress: Progress,
 ) -> Engine:
     """The model that answers; its weights are loaded when the first answer is due.
 
