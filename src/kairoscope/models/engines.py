@@ -104,10 +104,14 @@ def check_engine(spec: str, options: ServerOptions) -> None:
     if prefix != "openai" and options != ServerOptions():
         raise UserError(f"--model {spec}: --base-url and what goes with it are for openai:NAME")
     if prefix and not rest:
-        raise UserError(f"--model {spec}: names no model; write {prefix}:NAME")
+        raise UserError(f"--model {spec} names no model; write {prefix}:NAME")
     if prefix == "openai":
         check_options(spec, options)
         return
-    located(rest, small=True)
+    try:
+        located(rest, small=True)
+    except UserError as error:
+        # Said with the words that the user wrote.
+        raise UserError(str(error).replace(f"--model {rest}", f"--model {spec}", 1)) from error
     if prefix == "vllm":
         check_installed(spec)

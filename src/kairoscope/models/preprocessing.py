@@ -18,6 +18,9 @@ PROCESSORS = {
 }
 MOST_PIXELS = 10**9
 """Of all frames of a video together: no bound."""
+MOST_PICTURE_PIXELS = 12_845_056
+"""Of a single picture, as in the released checkpoints. vLLM tries itself out at the start on videos of
+pictures that are as large as these may be: without a bound that takes more memory than there is."""
 
 
 def write_preprocessing(folder: Path, family: str, geometry: PatchGeometry) -> None:
@@ -36,9 +39,16 @@ def write_preprocessing(folder: Path, family: str, geometry: PatchGeometry) -> N
         "merge_size": geometry.merge,
         "image_mean": list(geometry.mean),
         "image_std": list(geometry.std),
-        "size": {"shortest_edge": geometry.unit_px**2, "longest_edge": MOST_PIXELS},
     }
-    write_json_atomic(folder / IMAGES, {**common, "image_processor_type": images})
-    write_json_atomic(
-        folder / VIDEOS, {**common, "video_processor_type": videos, "do_sample_frames": False}
-    )
+    smallest = {"shortest_edge": geometry.unit_px**2}
+    pictures = {
+        "image_processor_type": images,
+        "size": {**smallest, "longest_edge": MOST_PICTURE_PIXELS},
+    }
+    frames = {
+        "video_processor_type": videos,
+        "size": {**smallest, "longest_edge": MOST_PIXELS},
+        "do_sample_frames": False,
+    }
+    write_json_atomic(folder / IMAGES, {**common, **pictures})
+    write_json_atomic(folder / VIDEOS, {**common, **frames})

@@ -8,9 +8,8 @@ compared with our own input in every answer (`parity.py`).
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from itertools import islice
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +22,9 @@ from kairoscope.core import (
     Request,
     Sampling,
     Template,
-    UnreadableClip,
     UserError,
 )
-from kairoscope.models.chat import Encoded, Encoder
+from kairoscope.models.chat import Encoder, text_ids
 from kairoscope.models.checkpoint import read_policy, weights_identity
 from kairoscope.models.decode import check_sampling
 from kairoscope.models.grammar import answer_part, template_regex
@@ -36,25 +34,19 @@ from kairoscope.models.reference import expected_input, load_encoder
 from kairoscope.models.server.options import ServerOptions
 from kairoscope.models.server.order import mended, picks
 from kairoscope.models.server.wire import num_samples, seed_of
+from kairoscope.models.vllm_clips import Asked, decoded
 from kairoscope.models.vllm_files import with_processor
 from kairoscope.models.vllm_input import vllm_prompt
 from kairoscope.models.vllm_installed import check_installed
-from kairoscope.models.vllm_start import Started, start
-from kairoscope.video.frames import ClipFrames, load_frames
+from kairoscope.models.vllm_posterior import walk
+from kairoscope.models.vllm_start import MOST_VISION_TOKENS, Started, start
+from kairoscope.video.frames import ClipFrames
 
 CHUNK = 64
 """Clips that are queued with vLLM at a time; as many again are decoded meanwhile."""
-THREADS = 2
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Asked:
-    """A question on its way: the clip as it is shown, and what must be written."""
-
-    request: Request
-    frames: ClipFrames
-    encoded: Encoded
-    template: Template | None
+WALKED_AT_ONCE = 16
+"""Of posterior decoding, which asks a dozen short questions about each of them at a time and wants
+their prefixes to stay in the cache."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,15 +144,10 @@ class VllmModel:
             Mismatch: the model was fed something else than it should, or ignored the constraint.
         """
         check_sampling(sampling)
-        if decoding == "posterior":
-            raise UserError(
-                f"--model {self.name}: vLLM gives no distribution over times; use --decoding "
-                "constrained (with --trials N --temperature 1, the spread of N answers says how sure "
-                "it is), or free; the same weights without vllm: have --decoding posterior"
-            )
-        for chunk in _decoded(iter(requests), self.encoder, self._chunk):
+        size = min(self._chunk, WALKED_AT_ONCE) if decoding == "posterior" else self._chunk
+        for chunk in decoded(iter(requests), self.encoder, size):
             started = time.perf_counter()
-            asked: list[_Asked] = []
+            asked: list[Asked] = []
             outcomes: dict[str, Failed | None] = {}
             for request, frames in chunk:
                 prepared = frames if isinstance(frames, Failed) else None
@@ -170,7 +157,10 @@ class VllmModel:
                     if prepared is None:
                         asked.append(question)
                 outcomes[request.id] = prepared
-            answers = self._answers(asked, sampling)
+            if decoding == "posterior":
+                answers = self._walked(asked, sampling)
+            else:
+                answers = self._answers(asked, sampling)
             seconds = (time.perf_counter() - started) / max(1, len(asked))
             for request_id, failed in outcomes.items():
                 if failed is not None:
@@ -180,31 +170,30 @@ class VllmModel:
                 share = seconds / len(completions)
                 yield request_id, tuple(replace(c, seconds=share) for c in completions)
 
-    def _asked(self, request: Request, frames: ClipFrames, decoding: Decoding) -> _Asked:
+    def _asked(self, request: Request, frames: ClipFrames, decoding: Decoding) -> Asked:
         template: Template | None = None
         if decoding != "free":
             if request.template is None:
                 raise UserError(f"request {request.id!r} has no template; decode it freely instead")
             template = request.template(frames.times_s)
         encoded = expected_input(self.encoder, request.prompt, frames, request.policy)
-        return _Asked(request=request, frames=frames, encoded=encoded, template=template)
+        return Asked(request=request, frames=frames, encoded=encoded, template=template)
 
-    def _too_long(self, asked: _Asked) -> Failed | None:
+    def _too_long(self, asked: Asked) -> Failed | None:
         """vLLM would refuse the whole chunk for it."""
-        most, length = self.started.max_tokens, len(asked.encoded.token_ids)
-        if length + 1 <= most:
+        length, vision = len(asked.encoded.token_ids), asked.encoded.num_vision_tokens
+        most = min(self.started.max_tokens - 1, MOST_VISION_TOKENS + length - vision)
+        if length <= most:
             return None
         return Failed(
-            reason=f"{asked.request.video}: {length} tokens, the model takes {most}: "
+            reason=f"{asked.request.video}: {length} tokens, of which {most} can be taken: "
             "lower total_pixels or fps"
         )
 
     def _answers(
-        self, asked: Sequence[_Asked], sampling: Sampling
+        self, asked: Sequence[Asked], sampling: Sampling
     ) -> dict[str, tuple[Completion, ...]]:
         """All trials of all questions; those out of order are asked again from there on."""
-        if not asked:
-            return {}
         outputs = self._generate(asked, [a.template for a in asked], [sampling] * len(asked))
         texts: dict[tuple[int, int], _Text] = {}
         for number, output in enumerate(outputs):
@@ -220,7 +209,7 @@ class VllmModel:
         }
 
     def _put_in_order(
-        self, asked: Sequence[_Asked], texts: dict[tuple[int, int], _Text], sampling: Sampling
+        self, asked: Sequence[Asked], texts: dict[tuple[int, int], _Text], sampling: Sampling
     ) -> None:
         """Ask again, from the first time that comes too early on, until none does."""
         while True:
@@ -251,11 +240,11 @@ class VllmModel:
 
     def _generate(
         self,
-        asked: Sequence[_Asked],
+        asked: Sequence[Asked],
         templates: Sequence[Template | None],
         samplings: Sequence[Sampling],
     ) -> list[Any]:
-        prompts = [vllm_prompt(self.encoder, a.request, a.frames, a.encoded) for a in asked]
+        prompts = [vllm_prompt(self.encoder, a) for a in asked]
         params = [
             self.started.params(
                 sampling,
@@ -269,22 +258,65 @@ class VllmModel:
         ]
         return self.started.generate(prompts, params)
 
-    def _check_fed(self, asked: _Asked, output: Any) -> None:
-        """Raise Mismatch where the model saw something else than it should."""
+    def _walked(
+        self, asked: Sequence[Asked], sampling: Sampling
+    ) -> dict[str, tuple[Completion, ...]]:
+        """Every slot at its median, and its distribution; see `vllm_posterior`."""
+        unchecked = set(range(len(asked)))
+
+        def generate(
+            written: Sequence[Sequence[int]], whose: Sequence[int], follow: Sequence[Sequence[int]]
+        ) -> list[Any]:
+            prompts = [
+                vllm_prompt(self.encoder, asked[n], ids)
+                for n, ids in zip(whose, written, strict=True)
+            ]
+            outputs = self.started.generate(prompts, [self.started.one_of(ids) for ids in follow])
+            for n, ids, output in zip(whose, written, outputs, strict=True):
+                if n in unchecked:
+                    unchecked.remove(n)
+                    self._check_fed(asked[n], output, len(ids))
+            return outputs
+
+        rows = walk([a.template or () for a in asked], partial(text_ids, self.encoder), generate)
+        decode = self.encoder.tokenizer.decode
+        return {
+            a.request.id: tuple(
+                replace(completion, posteriors=tuple(row.posteriors))
+                for completion in self._completions(
+                    a,
+                    [
+                        _Text(
+                            text=decode(row.token_ids, skip_special_tokens=False),
+                            num_tokens=len(row.token_ids),
+                            finished=True,
+                        )
+                    ],
+                    sampling,
+                )
+            )
+            for a, row in zip(asked, rows, strict=True)
+        }
+
+    def _check_fed(self, asked: Asked, output: Any, num_written: int = 0) -> None:
+        """Raise Mismatch where the model saw something else than it should.
+
+        `num_written`: tokens of the answer, at the end of the prompt.
+        """
         token_ids = tuple(output.prompt_token_ids)
         fed = Fed(
-            num_prompt_tokens=len(token_ids),
-            token_ids=token_ids,
+            num_prompt_tokens=len(token_ids) - num_written,
+            token_ids=token_ids[: len(token_ids) - num_written],
             temporal_ids=self.started.positions_of(token_ids, asked.encoded),
         )
         self.checks = compare(self.encoder, asked.encoded, fed)
         insist(self.checks, self._about(asked), self._allowed)
 
-    def _about(self, asked: _Asked) -> str:
+    def _about(self, asked: Asked) -> str:
         return f"--model {self.name}, {asked.request.video}"
 
     def _completions(
-        self, asked: _Asked, texts: Sequence[_Text], sampling: Sampling
+        self, asked: Asked, texts: Sequence[_Text], sampling: Sampling
     ) -> tuple[Completion, ...]:
         # One answer stands for all trials where they cannot differ.
         every = list(texts) * (sampling.trials // len(texts))
@@ -309,30 +341,3 @@ def _text(choice: Any) -> _Text:
         num_tokens=len(choice.token_ids),
         finished=choice.finish_reason == "stop",
     )
-
-
-def _decoded(
-    requests: Iterator[Request], encoder: Encoder, size: int
-) -> Iterator[list[tuple[Request, ClipFrames | Failed]]]:
-    """Chunks of clips; the next one is decoded while the caller works on one."""
-
-    def frames_of(request: Request) -> ClipFrames | Failed:
-        try:
-            return load_frames(request.video, request.policy, encoder.geometry, request.span)
-        except UnreadableClip as error:
-            return Failed(reason=str(error))
-
-    pool = ThreadPoolExecutor(THREADS)
-
-    def begin() -> list[tuple[Request, Future[ClipFrames | Failed]]]:
-        return [(request, pool.submit(frames_of, request)) for request in islice(requests, size)]
-
-    try:
-        chunk = begin()
-        while chunk:
-            following = begin()
-            yield [(request, future.result()) for request, future in chunk]
-            chunk = following
-    finally:
-        # After Ctrl-C or an error nobody wants the clips that wait.
-        pool.shutdown(cancel_futures=True)

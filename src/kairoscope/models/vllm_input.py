@@ -1,11 +1,11 @@
 """Our prompt and frames as vLLM takes them, so that it has nothing left to sample, resize or time."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
-from kairoscope.core import FramePolicy, Prompt, Request
+from kairoscope.core import FramePolicy, Prompt
 from kairoscope.models.chat import (
     VIDEO_PAD,
     Encoded,
@@ -15,18 +15,23 @@ from kairoscope.models.chat import (
     text_ids,
 )
 from kairoscope.models.parity import temporal_ids_of
+from kairoscope.models.vllm_clips import Asked
 from kairoscope.video.frames import ClipFrames
 
 NOTHING_LEFT = {"do_resize": False, "do_sample_frames": False}
 
 
-def vllm_prompt(
-    encoder: Encoder, request: Request, frames: ClipFrames, encoded: Encoded
-) -> dict[str, Any]:
+def vllm_prompt(encoder: Encoder, asked: Asked, written: Sequence[int] = ()) -> dict[str, Any]:
     """Token ids with one place for the video, and its frames with their times.
 
     vLLM puts the vision tokens (and for Qwen3-VL the times in words) into that place itself.
+
+    Args:
+        encoder: of the model.
+        asked: the question and its clip.
+        written: tokens of an answer that has begun.
     """
+    request, frames, encoded = asked.request, asked.frames, asked.encoded
     pixels = encoded.pixels_THWC.numpy()
     if encoder.family == "qwen3_vl":
         # Its times are index / rate: indices that are times, at a rate of one.
@@ -42,8 +47,10 @@ def vllm_prompt(
         "do_sample_frames": False,
     }
     return {
-        "prompt_token_ids": with_one_place(encoder, request.prompt),
+        "prompt_token_ids": [*with_one_place(encoder, request.prompt), *written],
         "multi_modal_data": {"video": [(pixels, metadata)]},
+        # Instead of a hash of all pixels, which every question about a clip would cost.
+        "multi_modal_uuids": {"video": [f"kairoscope-{asked.serial}"]},
         "mm_processor_kwargs": dict(NOTHING_LEFT),
     }
 

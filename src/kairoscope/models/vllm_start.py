@@ -8,6 +8,7 @@ from typing import Any
 
 from kairoscope.core import Sampling, UserError
 from kairoscope.models.chat import Encoded, Encoder
+from kairoscope.storage import read_json
 
 QUIETLY = {
     "VLLM_LOGGING_LEVEL": "ERROR",
@@ -18,8 +19,9 @@ QUIETLY = {
     "VLLM_CPU_KVCACHE_SPACE": "2",
 }
 """The user's own settings win."""
-SEEN_AT_MOST = 4096
-"""Prompts whose positions are kept until they are compared."""
+MOST_VISION_TOKENS = 16_384
+"""Of a clip: twice the recipe's budget."""
+TRIED_ON = {"count": 1, "num_frames": 16, "width": 448, "height": 448}
 
 
 @dataclass(slots=True)
@@ -49,10 +51,22 @@ class Started:
             structured_outputs=None if regex is None else StructuredOutputsParams(regex=regex),
         )
 
+    def one_of(self, token_ids: Sequence[int]) -> Any:
+        """One token of these, with the probabilities of all of them among themselves."""
+        from vllm import SamplingParams
+
+        return SamplingParams(
+            temperature=1.0,
+            max_tokens=1,
+            logprobs=len(token_ids),
+            allowed_token_ids=list(token_ids),
+            detokenize=False,
+        )
+
     def generate(self, prompts: Sequence[Mapping[str, Any]], params: Sequence[Any]) -> list[Any]:
         """Answers in the order of the prompts, all of them queued at once."""
-        if self._seen is not None and len(self._seen) > SEEN_AT_MOST:
-            self._seen.clear()
+        if self._seen is not None:
+            self._seen.clear()  # what was asked before has been compared
         return list(self.llm.generate(list(prompts), list(params), use_tqdm=False))
 
     def positions_of(self, token_ids: tuple[int, ...], expected: Encoded) -> tuple[int, ...] | None:
@@ -71,6 +85,34 @@ class Started:
         return shifted if shifted in found else found[0]
 
 
+def usual_settings(folder: Path, *, on_gpu: bool) -> dict[str, Any]:
+    """Arguments of `vllm.LLM` for our videos."""
+    settings: dict[str, Any] = {
+        "dtype": "bfloat16" if on_gpu else "float32",
+        "enforce_eager": not on_gpu,
+        # What vLLM tries itself out on at the start; by itself it takes videos of gigabytes.
+        "limit_mm_per_prompt": {"video": TRIED_ON, "image": 0},
+        "max_num_batched_tokens": MOST_VISION_TOKENS,
+        "mm_processor_cache_gb": 1,
+        "disable_log_stats": True,
+        # Of the tokens that are allowed, not of all: they are then the distribution itself.
+        "logprobs_mode": "processed_logprobs",
+        "max_logprobs": 64,
+    }
+    if not on_gpu:
+        # The CPU build cannot draw with a seed from a prompt that it computed in parts.
+        settings["enable_chunked_prefill"] = False
+        settings["max_model_len"] = min(MOST_VISION_TOKENS, _longest(folder))
+    return settings
+
+
+def _longest(folder: Path) -> int:
+    """Tokens that the model can take, by its configuration."""
+    config = read_json(folder / "config.json")
+    config = config.get("text_config", config) if isinstance(config, dict) else {}
+    return int(config.get("max_position_embeddings", MOST_VISION_TOKENS))
+
+
 def start(name: str, folder: Path, encoder: Encoder, options: Mapping[str, Any]) -> Started:
     """Load a checkpoint folder into vLLM.
 
@@ -82,14 +124,7 @@ def start(name: str, folder: Path, encoder: Encoder, options: Mapping[str, Any])
     import torch
     from vllm import LLM
 
-    settings: dict[str, Any] = {
-        "dtype": "bfloat16" if torch.cuda.is_available() else "float32",
-        "enforce_eager": not torch.cuda.is_available(),
-        "limit_mm_per_prompt": {"video": 1, "image": 0},
-        "mm_processor_cache_gb": 1,
-        "disable_log_stats": True,
-        **options,
-    }
+    settings = {**usual_settings(folder, on_gpu=torch.cuda.is_available()), **options}
     try:
         llm = LLM(str(folder), **settings)
     except (ValueError, OSError, RuntimeError) as error:
