@@ -6,6 +6,7 @@ FOLDER holds labelled clips, as `kairoscope simulate` or `benchmarks.real_clips`
 given, each with its own `--title`, `--first`, `--clips`, `--model` and `--ways`.
 """
 
+import hashlib
 import json
 import random
 import sys
@@ -18,7 +19,7 @@ from statistics import mean, median
 from typing import Any
 
 from benchmarks.clips import model_name
-from benchmarks.results import Goal, Result, Table, announce, arguments, number, write
+from benchmarks.results import WORK, Goal, Result, Table, announce, arguments, number, write
 
 DRAWS = 2000
 TRIALS, TEMPERATURE = 10, 1.0
@@ -90,15 +91,29 @@ def measure(one: Set) -> dict[str, Measured]:
         if one.ways == "main" and "all frames" in title:
             continue
         announce(f"{one.title}: {title}")
-        started = time.process_time()
-        errors, ends = [], []
-        for row in rows:
-            of_clip = _errors(engine, model, decoding, one.data, row)
-            ends += of_clip
-            errors.append(mean(of_clip))
-        cpu_s = (time.process_time() - started) / len(rows)
-        found[title] = Measured(tuple(errors), tuple(ends), cpu_s)
+        clips = [_clip(engine, model, decoding, one, row, title) for row in rows]
+        found[title] = Measured(
+            tuple(mean(clip["errors_s"]) for clip in clips),
+            tuple(error for clip in clips for error in clip["errors_s"]),
+            mean(clip["cpu_s"] for clip in clips),
+        )
     return found
+
+
+def _clip(
+    engine: Any, model: Any, decoding: str, one: Set, row: dict[str, Any], title: str
+) -> dict[str, Any]:
+    """One clip in one way, kept, so that a measurement that was stopped goes on."""
+    words = [title, model.identity, row["video"], row["events"], str(one.data.resolve())]
+    digest = hashlib.sha256(json.dumps(words).encode()).hexdigest()[:24]
+    file = WORK / "refinement" / f"{digest}.json"
+    if not file.exists():
+        file.parent.mkdir(parents=True, exist_ok=True)
+        started = time.process_time()
+        errors = _errors(engine, model, decoding, one.data, row)
+        measured = {"errors_s": errors, "cpu_s": time.process_time() - started}
+        file.write_text(json.dumps(measured))
+    return dict(json.loads(file.read_text()))
 
 
 def _errors(engine: Any, model: Any, decoding: str, data: Path, row: dict[str, Any]) -> list[float]:
