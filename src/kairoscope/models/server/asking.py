@@ -22,6 +22,7 @@ from kairoscope.core import (
     UserError,
 )
 from kairoscope.models.grammar import answer_part, template_regex, violation
+from kairoscope.models.server.blame import Outcome, blame
 from kairoscope.models.server.constraint import Form, accepted_form, constrained
 from kairoscope.models.server.fed import check_fed, expected_tokens
 from kairoscope.models.server.http import Connection, Refused, Unanswered
@@ -44,27 +45,12 @@ from kairoscope.video.sampling import PatchGeometry
 
 NO_VIDEO = re.compile(r"video|image_url|content.?type|content.?part|unsupported", re.IGNORECASE)
 """In the words of servers whose models see pictures, and no videos."""
-TEXT_ONLY: dict[str, Any] = {"messages": [{"role": "user", "content": "Say a word."}]}
 INSTEAD = (
     "use --decoding constrained (with --trials N --temperature 1, the spread of N answers says how "
     "sure it is), or free"
 )
 THREADS = 2
 """That decode and encode clips."""
-
-
-class Gone(Exception):
-    """The server answers nothing any more."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
-    """What became of a request."""
-
-    request_id: str
-    answer: tuple[Completion, ...] | Failed
-    refused: bool = False
-    """Whether the server would not take it; where it takes none, that is no fault of a clip."""
 
 
 @dataclass(slots=True)
@@ -118,20 +104,10 @@ class Asking:
             failed = Failed(reason=f"{request.video}: {error}")
             return Outcome(request_id=request.id, answer=failed, refused=True)
         except Unanswered as error:
-            await self._blame(connection, error)
+            await blame(connection, self.model, error)
             failed = Failed(reason=f"{request.video}: the server fails on it ({error})")
             return Outcome(request_id=request.id, answer=failed)
         return Outcome(request_id=request.id, answer=found)
-
-    async def _blame(self, connection: Connection, error: Unanswered) -> None:
-        """Raise Gone unless the server still answers something else: then the clip is to blame."""
-        if error.fault in ("connection", "busy"):
-            raise Gone(str(error)) from error
-        body = {"model": self.model, **TEXT_ONLY, "max_tokens": 1}
-        try:
-            await connection.ask("POST", "chat/completions", json.dumps(body).encode())
-        except (Unanswered, Refused) as also:
-            raise Gone(f"{error}; and a question without a clip: {also}") from also
 
     async def _completions(
         self, connection: Connection, request: Request, frames: ClipFrames

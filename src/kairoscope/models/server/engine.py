@@ -18,8 +18,9 @@ from kairoscope.core import (
 )
 from kairoscope.models.checkpoint import read_policy, weights_identity
 from kairoscope.models.decode import check_sampling
-from kairoscope.models.server.asking import INSTEAD, THREADS, Asking, Gone, Outcome
+from kairoscope.models.server.asking import INSTEAD, THREADS, Asking
 from kairoscope.models.server.background import Background
+from kairoscope.models.server.blame import Gone, Outcome
 from kairoscope.models.server.http import Connection, Refused, Unanswered
 from kairoscope.models.server.options import ServerOptions, check_options
 from kairoscope.models.server.usage import Usage
