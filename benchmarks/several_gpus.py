@@ -14,6 +14,7 @@ import argparse
 import importlib.metadata
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -58,16 +59,17 @@ def launch(part: str, out: Path, device: str, processes: int) -> None:
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
     command += [f"--nproc-per-node={processes}", "-m", f"benchmarks.several_gpus_{part}"]
     limit_s = LIMIT_S[part] * (4 if device == "cpu" else 1)
+    run = subprocess.Popen(
+        [*command, str(out), device], cwd=REPOSITORY, env=environment, start_new_session=True
+    )
     try:
-        subprocess.run(
-            [*command, str(out), device],
-            cwd=REPOSITORY,
-            env=environment,
-            timeout=limit_s,
-            check=True,
-        )
-    except (subprocess.TimeoutExpired, subprocess.CalledProcessError) as error:
-        sys.stderr.write(f"{part}: {error}\n")
+        ended = run.wait(timeout=limit_s)
+    except subprocess.TimeoutExpired:
+        os.killpg(run.pid, signal.SIGKILL)  # the launcher and its processes
+        sys.stderr.write(f"{part}: not done within {limit_s} s\n")
+        return
+    if ended:
+        sys.stderr.write(f"{part}: ended with {ended}\n")
 
 
 def rows_of(out: Path, part: str) -> list[dict[str, Any]]:
