@@ -131,7 +131,9 @@ def model_identity(folder: Path) -> str:
     if not is_adapter(folder):
         return own
     base = model_identity(located(base_of(folder)))
-    return "sha256:" + hashlib.sha256(f"{base} + {own}".encode()).hexdigest()[:16]
+    settings = read_json(folder / CONFIG)
+    factor = [settings.get(name) for name in ("lora_alpha", "r", "use_rslora")]
+    return "sha256:" + hashlib.sha256(f"{base} + {factor} {own}".encode()).hexdigest()[:16]
 
 
 def model_policy(folder: Path, task: str = "") -> FramePolicy | None:

@@ -182,6 +182,12 @@ def test_an_adapter_without_its_weights_is_refused_before_anything_is_loaded(
         resolve(spec)
 
 
+def test_another_factor_is_another_model(place: Path, tmp_path: Path) -> None:
+    one = place / "one" / "best" / FOLDER
+    stronger = Path(broken(place, tmp_path, lora_alpha=8))
+    assert described(stronger)[0] != described(one)[0]
+
+
 def test_the_scaling_of_rank_stabilised_adapters_is_theirs(place: Path, tmp_path: Path) -> None:
     plain, other = (
         read_adapter(Path(broken(place, tmp_path / str(flag), use_rslora=flag)))
