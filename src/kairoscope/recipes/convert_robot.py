@@ -68,7 +68,10 @@ def _sample(
     row = seen_in(episode)
     view = view_of(row, camera)
     if view is None:
-        raise UserError("it has no video and no pictures")
+        raise UserError(
+            "it has no video and no pictures, which a label file speaks of (kairoscope render draws "
+            "what robosuite recorded)"
+        )
     step_s = float(np.median(np.diff(episode.times_s))) if len(episode.times_s) > 1 else 0.0
     names: Query = tuple(event.name for event in episode.events)
     return Sample(

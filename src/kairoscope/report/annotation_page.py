@@ -278,7 +278,7 @@ def _cards(counts: _Counts) -> list[dict[str, Any]]:
         _count("Not annotated", counts.failed_clips, "listed with the reason"),
     ]
     if counts.confidences:
-        words = "as the model sees itself, over all events"
+        words = "probability to be within 0.25 s, over all events"
         mean = value(100 * fmean(counts.confidences), "%")
         cards.append({"label": "Mean confidence", "value": mean, "note": words})
     return cards

@@ -137,7 +137,15 @@ def _trace(axes: "Axes", story: Story, trace: Trace) -> None:
         axes.plot(story.times_s, values_T, color=INK, linestyle=style, linewidth=1.2, label=name)
     axes.set_ylabel(f"{trace.name}\n{trace.unit}", fontsize=8, rotation=0, ha="right", va="center")
     if len(trace.lines) > 1:
-        axes.legend(fontsize=7, frameon=False, loc="upper right", ncols=3, handlelength=2.5)
+        axes.legend(
+            fontsize=7,
+            frameon=False,
+            ncols=4,
+            handlelength=2.5,
+            loc="lower right",
+            bbox_to_anchor=(1.0, 0.97),  # above the lines, not on them
+            borderaxespad=0.0,
+        )
     _mark(axes, story.events)
 
 

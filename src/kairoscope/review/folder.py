@@ -31,6 +31,8 @@ from kairoscope.robot.episode import Dataset, VideoSpan
 from kairoscope.robot.naming import SignalPlan, signal_plan
 from kairoscope.runs import Run
 
+NAMED = 5
+"""Of the clips that there are, where another one is asked for."""
 KEPT = 16
 """Clips that are not looked up again."""
 
@@ -164,7 +166,8 @@ class ReviewFolder:
     def _look_up(self, clip: str, camera: str | None) -> Seen:
         row = self._rows.get(clip)
         if row is None:
-            raise UserError(f"{self.path}: has no clip {clip!r}")
+            first = ", ".join(one.clip for one in self.clips[:NAMED])
+            raise UserError(f"{self.path}: has no clip {clip!r}; the first to review: {first}")
         signals = self._signals.get(clip)
         times_s = np.asarray(signals["times_s"], np.float64) if signals else None
         try:
