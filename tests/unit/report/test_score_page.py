@@ -24,9 +24,11 @@ from kairoscope.core import (
 from kairoscope.evaluate import evaluate, evaluation_config
 from kairoscope.recipes.pages import write_page
 from kairoscope.recipes.physics_score import RECIPE, TASK
-from kairoscope.report.analysis import analyse_run
+from kairoscope.recipes.pipeline import Splits, describe
+from kairoscope.report.analysis import analyse_run, write_analysis
 from kairoscope.report.comparison_page import write_comparison_page
 from kairoscope.report.console import before_after_table, metrics_table
+from kairoscope.report.recipe_document import write_recipe_document
 from kairoscope.runs import Run
 
 
@@ -52,7 +54,9 @@ class Judge:
             weights = [2.0 ** -((seen - score) ** 2) for score in range(1, 6)]
             shares = tuple(w / sum(weights) for w in weights)
             digit = 1 + max(range(5), key=lambda place: shares[place])
-            why = "<think>It </script> <b>floats</b> & stays.</think>\n" * (request.id == "g0/3.mp4")
+            why = "<think>It </script> <b>floats</b> & stays.</think>\n" * (
+                request.id == "g0/3.mp4"
+            )
             text = "hard to say" if request.id == "g0/0.mp4" else f"{why}<answer>{digit}</answer>"
             yield (
                 request.id,
@@ -180,3 +184,35 @@ def test_tables_for_the_terminal_show_both_readings(runs: Path) -> None:
     assert [str(column.header) for column in table.columns][1:3] == ["expected score", "digit"]
     assert table.row_count == 10
     assert before_after_table(before, after).row_count == 20
+
+
+def test_the_recipe_document_speaks_of_scores(tmp_path: Path) -> None:
+    folder = tmp_path / "recipe"
+    config = {
+        "recipe": RECIPE.name,
+        "title": RECIPE.title,
+        "model": "judge",
+        "success": RECIPE.success,
+        "targets": dict(RECIPE.targets),
+    }
+    samples = samples_in(folder)
+    with Run.open(folder, kind="recipe", config=config) as run:
+        splits = Splits(
+            train=samples[:5], test=samples, train_problems=(), test_problems=(), how="by hand"
+        )
+        run.write_json("benchmark.json", describe(splits))
+    before = write_recipe_document(folder).with_suffix(".md").read_text(encoding="utf-8")
+    assert "Clips by their true score" in before
+    run_of(folder / "zero_shot", 2.5)
+    write_analysis(Run.read(folder / "zero_shot"), folder / "analysis.json", RECIPE.targets)
+    run_of(folder / "re_evaluation", 0.4)
+    text = write_recipe_document(folder).with_suffix(".md").read_text(encoding="utf-8")
+    for words in (
+        "Training raised the correlation",
+        "The clip that gained most",
+        "Quadratic-weighted kappa",
+        "Gain of expected",
+        "The goal, 0.60 or more, is reached",
+    ):
+        assert words in text
+    assert "relative error" not in text
