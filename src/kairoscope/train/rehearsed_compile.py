@@ -168,8 +168,9 @@ def put_stand_ins(network: Any, work: Callable[[Any], Any], *, kept_activations:
         work: a forward pass; runs once, for what the layers are given.
         kept_activations: see `SFTConfig`.
     """
-    layers = [*network.model.language_model.layers, *network.model.visual.blocks]
-    layers = [layer for layer in layers if any(p.requires_grad for p in layer.parameters())]
+    tower = network.model.visual
+    looks_back = any(p.requires_grad for p in tower.parameters())
+    layers = [*network.model.language_model.layers, *(tower.blocks if looks_back else ())]
     arguments: dict[Any, dict[str, Any]] = {}
 
     def note(layer: Any, given: tuple[Any, ...], named: dict[str, Any]) -> None:
