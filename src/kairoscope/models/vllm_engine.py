@@ -199,7 +199,7 @@ class VllmModel:
         for number, output in enumerate(outputs):
             self._check_fed(asked[number], output)
             for trial, choice in enumerate(output.outputs):
-                texts[number, trial] = _text(choice)
+                texts[number, trial] = _text(choice, self.started.stop_ids)
         self._put_in_order(asked, texts, sampling)
         return {
             a.request.id: self._completions(
@@ -236,7 +236,7 @@ class VllmModel:
                 ],
             )
             for key, output in zip(late, again, strict=True):
-                texts[key] = _text(output.outputs[0])
+                texts[key] = _text(output.outputs[0], self.started.stop_ids)
 
     def _generate(
         self,
@@ -335,9 +335,11 @@ class VllmModel:
         )
 
 
-def _text(choice: Any) -> _Text:
+def _text(choice: Any, stop_ids: Sequence[int]) -> _Text:
+    # The token that ends an answer is no part of it.
+    ended = bool(choice.token_ids) and choice.token_ids[-1] in stop_ids
     return _Text(
         text=choice.text,
-        num_tokens=len(choice.token_ids),
+        num_tokens=len(choice.token_ids) - ended,
         finished=choice.finish_reason == "stop",
     )
