@@ -75,7 +75,7 @@ def _view(runs: Sequence[tuple[str, Run, Sequence[Record]]], folder: Path) -> Cl
     for name, _, records in runs:
         for record in records:
             trial = f"trial {record.trial}" if len(records) > 1 else ""
-            called = ", ".join(filter(None, (name if several else "", trial))) or "the model"
+            called = ", ".join(filter(None, (name if several else "", trial))) or "answer"
             rows.append((len(rows), *_cells(record, gold)))
             names.append(called)
             if record.text:

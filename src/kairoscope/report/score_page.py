@@ -179,7 +179,7 @@ def cards(metrics: Mapping[str, Any], targets: Mapping[str, float]) -> list[dict
             "",
             " · ".join(about),
         ),
-        ("Correlation, digit", (metrics["digit"] or {}).get("pearson"), "", "the likeliest score"),
+        ("Correlation, digit", (metrics["digit"] or {}).get("pearson"), "", "what the answers say"),
         ("Wrong-video control", other, "", "correlation with another clip's video"),
         ("Mean absolute error", own.get("mae"), "", f"best constant: {shown(constant or 0.0)}"),
         (

@@ -28,8 +28,8 @@ def degenerate(metrics: Mapping[str, Any], _: Mapping[str, float]) -> Finding | 
     return Finding(
         severity="gap",
         title=f"Nearly every answer is {score}",
-        detail=f"{share:.0%} of the answers are {score}. Models that learn from uneven labels end "
-        "like this: balance them (balance = up).",
+        detail=f"{share:.0%} of the answers are {score}. Models that have learned little, or from uneven "
+        "labels (balance = up evens them), end like this.",
         evidence={"score": score, "share": share},
     )
 
