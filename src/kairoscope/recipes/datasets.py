@@ -152,7 +152,8 @@ def _answer_share(
         )
     claim(out, run_config)
     config = shard_config(run_config, shard)
-    with Run.open(out / shard.folder, kind=KIND, config=config) as run:
+    opened = Run.open(out / shard.folder, kind=KIND, config=config)
+    with opened as run, usage_kept(run, asking.model):
         if labels is not None:
             adopt_corrections(labels, run.path)
         return answer_share(

@@ -10,6 +10,7 @@ from kairoscope.config import Recipe
 from kairoscope.core import Decoding
 from kairoscope.data.taskfiles import TaskFile
 from kairoscope.models.engines import Engine
+from kairoscope.recipes.spending import usage_kept
 from kairoscope.recipes.stages import Frames, Progress, annotate_stage, annotation_question
 from kairoscope.runs import Run
 from kairoscope.storage import Locked
@@ -45,7 +46,7 @@ def annotate_shard_stage(
     claim(out, question.config)
     check_shards(out, question.config)
     config = shard_config(question.config, shard)
-    with Run.open(out / shard.folder, kind=KIND, config=config) as run:
+    with Run.open(out / shard.folder, kind=KIND, config=config) as run, usage_kept(run, model):
         is_last = annotate_share(
             model,
             question.task,
