@@ -54,12 +54,16 @@ class Refinement:
     """All frames of the clip are shown; else those that the policy takes of the span as it is slowed."""
     weight: float = 1.0
     """Exponent of the second answer's probabilities: 0 leaves the first as it is."""
+    least_inside: float = 0.8
+    """Probability that the first answer gives the span, below which nothing is asked again: a model that
+    does not know within a second cannot tell by frames."""
 
     @property
     def tag(self) -> str:
         """For the identity of a model whose answers are refined."""
         rate = "full" if self.full_rate else "policy"
-        return f"refined {self.half_width_s:g} s x{self.slow:g} {rate} w{self.weight:g}"
+        how = f"{self.half_width_s:g} s x{self.slow:g} {rate} w{self.weight:g}"
+        return f"refined {how} from {self.least_inside:g}"
 
     def policy(self, policy: FramePolicy) -> FramePolicy:
         """Frames of a span."""
@@ -162,8 +166,10 @@ class Refined:
             return
         times_s = frame_times(request.video)
         for place in range(len(request.query)):
-            median_s = _median_s(posteriors[f"end {place + 1}"])
-            half_s = self.refinement.half_width_s
+            first = posteriors[f"end {place + 1}"]
+            median_s, half_s = _median_s(first), self.refinement.half_width_s
+            if _inside(first, median_s - half_s, median_s + half_s) < self.refinement.least_inside:
+                continue
             span = Span(
                 start_s=max(0.0, median_s - half_s),
                 end_s=min(times_s[-1], median_s + half_s),
@@ -316,3 +322,9 @@ def _borders(times_s: Sequence[float]) -> list[float]:
 def _median_s(posterior: Posterior) -> float:
     times_s = [float(choice) for choice in posterior.choices]
     return quantile_s(times_s, posterior.probabilities, 0.5)
+
+
+def _inside(posterior: Posterior, begin_s: float, end_s: float) -> float:
+    times_s = [float(choice) for choice in posterior.choices]
+    late, early = (mass_before(times_s, posterior.probabilities, t) for t in (end_s, begin_s))
+    return late - early

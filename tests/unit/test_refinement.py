@@ -213,6 +213,18 @@ def test_a_second_look_that_sees_more_is_believed(tmp_path: Path, slow: float) -
     assert Refined(model, TASK, replace(SHARP, weight=0.5)).identity != refined.identity
 
 
+def test_a_boundary_of_which_little_is_known_is_not_asked_about_again(tmp_path: Path) -> None:
+    clip = write_clip(tmp_path / "a.mp4", seconds=6, seed=1)
+    narrow = replace(SHARP, half_width_s=0.1)  # the first answer gives so short a span too little
+    model = Careful([17 / 12, 37 / 12, 64 / 12])
+    [(_, answer)] = Refined(model, TASK, narrow).answer([about(clip)], Sampling(), "posterior")
+    [(_, first)] = model.answer([about(clip)], Sampling(), "posterior")
+    assert answer == first
+    assert len(model.asked) == 2
+    bold = Refined(model, TASK, replace(narrow, least_inside=0.0))
+    assert next(bold.answer([about(clip)], Sampling(), "posterior"))[1] != first
+
+
 def test_a_clip_that_cannot_be_read_stays_one(tmp_path: Path) -> None:
     clip = write_clip(tmp_path / "a.mp4", seconds=3, seed=1)
     requests = [about(clip), about(tmp_path / "gone.mp4")]
@@ -235,12 +247,13 @@ def test_a_real_model_is_asked_twice_and_answered_from_the_store(
     samples = make_samples(tmp_path, 3)
     requests = [replace(request_for(sample), query=sample.query) for sample in samples]
     plain = dict(engine.answer(requests, Sampling(), "posterior"))
+    how = Refinement(least_inside=0.0)
     with AnswerStore.open(tmp_path / "answers.sqlite") as store:
         stored = Stored(engine, store)
-        once = dict(Refined(stored, TASK).answer(requests, Sampling(), "posterior"))
+        once = dict(Refined(stored, TASK, how).answer(requests, Sampling(), "posterior"))
         num_boundaries = sum(len(sample.query) for sample in samples)
         assert stored.count.asked == len(samples) + num_boundaries
-        again = dict(Refined(stored, TASK).answer(requests[::-1], Sampling(), "posterior"))
+        again = dict(Refined(stored, TASK, how).answer(requests[::-1], Sampling(), "posterior"))
         assert stored.count.asked == stored.count.stored == len(samples) + num_boundaries
     for sample in samples:
         first, one, two = plain[sample.id], once[sample.id], again[sample.id]
