@@ -11,6 +11,7 @@ from kairoscope.report.analysis import analyse_run, read_analysis
 from kairoscope.report.figures import Figure, figures
 from kairoscope.report.findings import Finding
 from kairoscope.report.paired import ClipScores, Difference, clip_scores, differences
+from kairoscope.report.score_figures import is_score
 from kairoscope.report.training import TrainingLog, read_training
 from kairoscope.runs import Run, read_metrics, read_records
 
@@ -67,8 +68,10 @@ class RecipeRun:
 
     @cached_property
     def differences(self) -> list[Difference]:
-        """Before and after, over the clips that both evaluations have."""
+        """Before and after, over the clips that both evaluations have; of scores, see `paired_scores`."""
         if self.zero_shot is None or self.re_evaluation is None:
+            return []
+        if is_score(self.zero_shot.metrics):
             return []
         return differences(self.zero_shot.scores, self.re_evaluation.scores)
 
