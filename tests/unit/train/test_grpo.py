@@ -143,7 +143,8 @@ def test_a_better_answer_becomes_likelier(tokenizer: Any, samples: Any) -> None:
     before = [sum(r.log_p) for r in groups[0].rollouts]
     groups[0].old_log_p.clear()
     learner(groups, 0.0)
-    after = torch.cat(groups[0].old_log_p).split([len(r.log_p) for r in groups[0].rollouts])
+    sizes = [len(rollout.log_p) for rollout in groups[0].rollouts]
+    after = torch.split(torch.cat(groups[0].old_log_p), sizes)
     assert float(after[0].sum()) > before[0]
     assert float(after[1].sum()) < before[1]
 

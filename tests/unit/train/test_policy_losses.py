@@ -28,7 +28,7 @@ def test_the_clipped_loss_by_hand() -> None:
 
 def test_clipped_is_where_nothing_is_learned() -> None:
     ratios = RATIOS.clone().requires_grad_()
-    clipped_loss(ratios, ADVANTAGES, **BOUNDS).sum().backward()
+    clipped_loss(ratios, ADVANTAGES, **BOUNDS).sum().backward()  # type: ignore[no-untyped-call]
     assert ratios.grad is not None
     flat = is_clipped(RATIOS, ADVANTAGES, **BOUNDS)
     assert flat.tolist() == [[False, False, False, True, True], [True, False, False, False, True]]
@@ -52,7 +52,7 @@ def test_the_first_update_is_a_policy_gradient() -> None:
 
     ours, textbook = (logits.clone().requires_grad_() for _ in range(2))
     now = log_p(ours)
-    clipped_loss(importance_ratio(now, now.detach()), advantages, **BOUNDS).mean().backward()
+    clipped_loss(importance_ratio(now, now.detach()), advantages, **BOUNDS).mean().backward()  # type: ignore[no-untyped-call]
     (-advantages[:, None] * log_p(textbook)).mean().backward()  # type: ignore[no-untyped-call]
     torch.testing.assert_close(ours.grad, textbook.grad)
 
@@ -65,7 +65,7 @@ def test_k3_by_hand_and_its_gradient() -> None:
     third = 1 / 3
     expected = [0.0, 2 - math.log(2) - 1, third - math.log(third) - 1]
     torch.testing.assert_close(found[0], torch.tensor(expected))
-    found.sum().backward()
+    found.sum().backward()  # type: ignore[no-untyped-call]
     torch.testing.assert_close(log_p.grad, torch.tensor([[0.0, -1.0, 1 - third]]))
 
 
@@ -109,6 +109,6 @@ def test_among_the_allowed_tokens_alone() -> None:
     log_p, entropy = chosen_log_p(logits, torch.tensor([1, 2]), allowed)
     torch.testing.assert_close(log_p.exp(), torch.tensor([2 / 3, 0.5]))
     assert float(entropy[0]) == pytest.approx(math.log(3) - 2 / 3 * math.log(2))
-    log_p.sum().backward()
+    log_p.sum().backward()  # type: ignore[no-untyped-call]
     assert logits.grad is not None
     torch.testing.assert_close(logits.grad[0], torch.tensor([-1 / 3, 1 / 3, 0.0]))

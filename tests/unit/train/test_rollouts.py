@@ -140,7 +140,7 @@ def test_a_constrained_answer_follows_its_template(checkpoint: Any) -> None:
     for rollouts in drawn(checkpoint, asked):
         for rollout in rollouts:
             text = tokenizer.decode(rollout.token_ids)
-            events = TASK.parse(QUERY, text)
+            events: Any = TASK.parse(QUERY, text)
             assert TASK.render(QUERY, events) == text
             assert rollout.finished
             assert all(e.start_s <= e.end_s for e in events)
