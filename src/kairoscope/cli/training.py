@@ -149,8 +149,9 @@ def train_asked(
     recipe: "Recipe", asked: "Asked", group: "Group", *, prompt: Path | None, device: str | None
 ) -> None:
     """Curate, train, and say what came of it."""
+    from kairoscope.recipes.curating import curate_stage
     from kairoscope.recipes.sources import load_sources
-    from kairoscope.recipes.training import curate_stage, train_stage
+    from kairoscope.recipes.training import train_stage
 
     loaded = group.from_first(lambda: load_sources(asked.sources, recipe.task.load))
     apart = asked.held_out

@@ -12,8 +12,8 @@ from kairoscope.cosmos_rl.writing import Job, config_text
 from kairoscope.data.conversations import write_conversations
 from kairoscope.data.rows import Problem
 from kairoscope.recipes import cosmos_rl_entry
+from kairoscope.recipes.curating import curate_stage
 from kairoscope.recipes.stages import Progress
-from kairoscope.recipes.training import curate_stage
 from kairoscope.storage import whole_folder
 from kairoscope.video.stampfile import stamp_file
 

@@ -25,8 +25,9 @@ from kairoscope.data.sources import load_samples
 from kairoscope.data.split import split_by_group
 from kairoscope.evaluate import evaluation_settings
 from kairoscope.models.names import located
+from kairoscope.recipes.curating import curate_stage
 from kairoscope.recipes.stages import Frames, Progress, evaluate_stage, load_data, load_engine
-from kairoscope.recipes.training import curate_stage, train_stage
+from kairoscope.recipes.training import train_stage
 from kairoscope.report.analysis import write_analysis
 from kairoscope.report.recipe_document import write_recipe_document
 from kairoscope.runs import Run

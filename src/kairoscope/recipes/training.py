@@ -4,17 +4,15 @@ import hashlib
 import math
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from kairoscope.config import GRPOConfig, Recipe, SFTConfig
 from kairoscope.core import Sample, Task, UserError
 from kairoscope.cosmos_rl.reading import Row
-from kairoscope.curate import check_apart, curate, decoded
-from kairoscope.curation import ClipFacts, Curation
-from kairoscope.data.clips import hash_clip
-from kairoscope.data.rows import Problem
+from kairoscope.curate import check_apart
 from kairoscope.data.tracks import hand_tracks_of
 from kairoscope.models.checkpoint import Checkpoint, read_settings
 from kairoscope.models.load import described, load_weights
@@ -80,55 +78,6 @@ def with_rewards(config: GRPOConfig, recipe: Recipe) -> GRPOConfig:
     return replace(config, rewards=weights)
 
 
-def curate_stage(
-    samples: Sequence[AnySample],
-    problems: Sequence[Problem],
-    *,
-    holdout: float,
-    seed: int,
-    on_progress: Progress,
-    known: Mapping[str, Any] | None = None,
-) -> Curation[AnySample]:
-    """Check every clip and label, and split training data by group.
-
-    `known` is the manifest of an earlier curation: clips whose bytes are in it are not decoded again.
-    """
-    done = 0
-    facts = {row["sha256"]: row for row in known["clips"]} if known else {}
-
-    def count(_: str) -> None:
-        nonlocal done
-        done += 1
-        on_progress("checking clips and labels", done, len(samples))
-
-    def check(video: Path) -> ClipFacts:
-        row = facts.get(hash_clip(video)) if facts else None
-        return decoded(video) if row is None else _KnownClip(**{k: row[k] for k in _FACTS})
-
-    return curate(
-        samples,
-        problems=problems,
-        check_clip=check,
-        holdout=holdout,
-        seed=seed,
-        on_clip=count,
-    )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _KnownClip:
-    """What an earlier curation found out about a clip; see `curate.ClipFacts`."""
-
-    duration_s: float
-    num_frames: int
-    width: int
-    height: int
-    codec: str
-
-
-_FACTS = tuple(field.name for field in fields(_KnownClip))
-
-
 def train_stage(
     recipe: Recipe,
     *,
@@ -188,11 +137,7 @@ def train_stage(
         "recipe": recipe.name,
         "model": model,
         "model_identity": identity,
-        "data": {
-            "train": samples_digest(task, train, checksums),
-            "held_out": samples_digest(task, held_out, checksums),
-            **({"weights": dict(mix.weights)} if mix and mix.weights else {}),
-        },
+        "data": _digests(task, train, held_out, checksums, mix),
         "frames": plain(policy),
         # However many processes share the work, and how, it is the same run.
         kind: {name: value for name, value in plain(config).items() if name != "parallel"},
@@ -208,21 +153,11 @@ def train_stage(
         for advice in _advice(train, config, mix):
             (on_advice or (lambda _: None))(advice)
         board = files.enter_context(logging.open(out, run_config) if run else Loggers((), out))
-
-        watched = "loss" if kind == "sft" else "reward"
-
-        def log(row: dict[str, Any]) -> None:
-            if run is not None:
-                run.append("train", row)
-                board.write(row)
-            if run is not None and row["kind"] == "step":
-                on_progress(f"training, {watched} {row[watched]:.3f}", row["step"], row["of"])
-
         start = _load(model, group.device(device), on_progress)
         options: dict[str, Any] = {
             "policy": policy,
             "out": out,
-            "log": log,
+            "log": partial(_log, run, board, on_progress),
             "on_check": lambda done, total: on_progress("decoding clips", done, total),
             "on_warning": on_advice,
             "on_plan": (on_plan or on_advice) if group.is_first else None,
@@ -234,6 +169,32 @@ def train_stage(
             run.write_json("result.json", _result_row(result))
             write_page(out)
         return result
+
+
+def _log(run: Run | None, board: Loggers, on_progress: Progress, row: dict[str, Any]) -> None:
+    """Write a row of a training and show it; without a run, another process does."""
+    if run is None:
+        return
+    run.append("train", row)
+    board.write(row)
+    if row["kind"] == "step":
+        watched = "reward" if "reward" in row else "loss"
+        on_progress(f"training, {watched} {row[watched]:.3f}", row["step"], row["of"])
+
+
+def _digests(
+    task: Task[Any, Any],
+    train: Sequence[AnySample],
+    held_out: Sequence[AnySample],
+    checksums: Mapping[str, str],
+    mix: Mix | None,
+) -> dict[str, Any]:
+    """What a run is about, by content."""
+    return {
+        "train": samples_digest(task, train, checksums),
+        "held_out": samples_digest(task, held_out, checksums),
+        **({"weights": dict(mix.weights)} if mix and mix.weights else {}),
+    }
 
 
 def _train(
