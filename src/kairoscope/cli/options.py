@@ -14,7 +14,7 @@ ModelOption = Annotated[
     typer.Option(
         "--model",
         metavar="MODEL",
-        help="builtin, a checkpoint folder, a model on the hub (Qwen2.5-VL or Qwen3-VL); to ask, also "
+        help="builtin, the folder of a checkpoint or adapter, a model on the hub (Qwen2.5-VL or Qwen3-VL); to ask, also "
         "openai:NAME (with --base-url) or vllm:MODEL.",
     ),
 ]

@@ -35,7 +35,7 @@ SFTModelOption = Annotated[
     typer.Option(
         "--model",
         metavar="MODEL",
-        help="builtin, a checkpoint folder, or a model on the hub (Qwen2.5-VL or Qwen3-VL; default: "
+        help="builtin, the folder of a checkpoint or adapter, or a model on the hub (Qwen2.5-VL or Qwen3-VL; default: "
         "what --config names, else builtin).",
     ),
 ]
