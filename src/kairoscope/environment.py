@@ -20,7 +20,9 @@ def environment() -> dict[str, Any]:
             versions[package] = importlib.metadata.version(package)
         except importlib.metadata.PackageNotFoundError:
             versions[package] = "not installed"
-    command = [Path(sys.argv[0]).name, *sys.argv[1:]] if sys.argv else []
+    program = Path(sys.argv[0]).name if sys.argv else ""
+    # As `python -m kairoscope` it has the name of a file that nobody can call.
+    command = [program.replace("__main__.py", "kairoscope"), *sys.argv[1:]] if sys.argv else []
     return {
         "versions": versions,
         "platform": platform.platform(),
