@@ -199,3 +199,21 @@ def test_too_few_groups_are_said_and_not_split(tmp_path: Path) -> None:
     assert found["test"] is None
     assert "too few" in found["split"]["how"]
     assert "flattering" in verdict(found)
+
+
+def test_a_recipe_that_is_not_about_times_is_refused_before_anything_is_asked(
+    tmp_path: Path,
+) -> None:
+    from kairoscope.recipes.physics_score import RECIPE as PHYSICS
+
+    with pytest.raises(UserError, match="physics-score"):
+        sweep_stage(
+            PHYSICS,
+            cells(fps=[4.0, 8.0]),
+            [],
+            out=tmp_path / "out",
+            open_model=lambda _: Tuned([]),
+            validation=0.5,
+            on_progress=lambda *_: None,
+        )
+    assert not (tmp_path / "out").exists()
