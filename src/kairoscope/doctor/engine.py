@@ -82,7 +82,7 @@ def engine_findings(engine: Engine) -> Iterator[Finding]:
             encoder=_encoder_of(engine),
         )
         yield Finding("engine", f"{engine.name}, {engine.identity}")
-        yield from _tried("what it was fed", probe, _input)
+        yield from _input(probe)  # where this is not answered, nothing will be
         yield from _tried("frame rate", probe, _rate)
         yield from _tried("digits", probe, _digits)
         yield from _tried("constraint", probe, _constraint)
