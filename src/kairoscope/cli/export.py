@@ -30,7 +30,7 @@ def export(
         ),
     ],
     recipe: Annotated[
-        str, typer.Option(metavar="RECIPE", help="Gives the prompts: subtask-times.")
+        str, typer.Option(metavar="RECIPE", help="Reads the data and gives the prompts.")
     ] = "subtask-times",
     model: Annotated[
         str,
@@ -58,7 +58,7 @@ def export(
     from kairoscope.settings import assignments, changed
 
     chosen = get_recipe(recipe)
-    loaded = load_sources([Source(path=data)])
+    loaded = load_sources([Source(path=data)], chosen.task.load)
     start = SFTConfig(
         schedule="constant" if release == "0.2.6" else "cosine",
         dtype="bfloat16",
