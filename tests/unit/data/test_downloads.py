@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from web import VIDEO, Web, served
+from clip_server import VIDEO, Web, served
 
 from kairoscope.data.downloads import MANIFEST, clip_name, download_clips
 

@@ -9,9 +9,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import datasets
 import numpy as np
 import openpyxl
 import pytest
+from clip_server import served
 
 from kairoscope.core import Sample, UserError
 from kairoscope.data.score_sets import Columns, balanced, labelled_rows, split_stratified
@@ -261,3 +263,33 @@ def test_the_clips_with_labels_of_people(shared_data: Path, tmp_path: Path) -> N
     apple = next(s for s in everything if "apple" in s.id)
     assert apple.gold == 5
     assert not {s.group for s in splits.train} & {s.group for s in splits.test}
+
+
+def test_a_dataset_of_links_is_downloaded_and_paired_by_link(clips: Path, tmp_path: Path) -> None:
+    """In the form of VideoPhy-2: a URL and a score `pc` a row."""
+    files = {f"v{i}": (clips / f"v{i}.mp4").read_bytes() for i in range(10)}
+    with served(files) as web:
+        rows = [
+            {"caption": f"a ball {i // 2}", "video_url": f"{web.address}/v{i}.mp4", "pc": 1 + i % 5}
+            for i in range(10)
+        ]
+        rows += [
+            {"caption": "gone", "video_url": f"{web.address}/gone.mp4", "pc": 3},
+            {"caption": "page", "video_url": f"{web.address}/page.mp4", "pc": 3},
+            {"caption": "bad", "video_url": f"{web.address}/v0.mp4", "pc": 0},
+            {"caption": "a ball 0", "video_url": f"{web.address}/v0.mp4", "pc": 1},
+        ]
+        for name, order in (("first", rows), ("second", rows[::-1])):
+            datasets.Dataset.from_list(order).save_to_disk(str(tmp_path / name))
+            done = prepare(asked(tmp_path / name, tmp_path / f"{name} set", None), lambda *_: None)
+            assert done.train + done.test == 10
+            said = " ".join(problem.what for problem in done.problems)
+            for words in ("dead link", "web page", "pc is 0", "the same link as"):
+                assert words in said
+            splits = load_splits(tmp_path / f"{name} set", TASK.load)
+            for sample in [*splits.train, *splits.test]:
+                i = int(sample.video.name[1:].split("-")[0])
+                assert sample.gold == 1 + i % 5
+                assert sample.video.read_bytes() == files[f"v{i}"]
+            groups = [{s.group for s in side} for side in (splits.train, splits.test)]
+            assert not groups[0] & groups[1]

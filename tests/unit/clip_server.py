@@ -2,7 +2,7 @@
 
 import threading
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import unquote
@@ -28,8 +28,8 @@ class Web:
 
 
 @contextmanager
-def served() -> Iterator[Web]:
-    """`/NAME.mp4` is a video; some names misbehave."""
+def served(files: Mapping[str, bytes] | None = None) -> Iterator[Web]:
+    """`/NAME.mp4` is a video, of `files` where that has it; some names misbehave."""
     web = Web("")
 
     class Handler(BaseHTTPRequestHandler):
@@ -40,7 +40,9 @@ def served() -> Iterator[Web]:
             path = unquote(self.path)
             web.asked[path] += 1
             kind = path.removeprefix("/").removesuffix(".mp4")
-            if kind == "gone":
+            if files and kind in files:
+                self.whole(files[kind], "video/mp4")
+            elif kind == "gone":
                 self.send_error(404)
             elif kind in BODIES:
                 self.whole(*BODIES[kind])
