@@ -407,6 +407,13 @@ def test_a_server_that_refuses_every_clip_ends_the_run() -> None:
         assert all(isinstance(answer, Failed) for answer in answers.values())
 
 
+def test_a_server_that_samples_by_itself_is_told_apart_from_clips_it_refuses() -> None:
+    words = "mm_processor_kwargs: start the server with --trust-request-mm-kwargs only when trusted"
+    small = Small(reply=always(Reply(status=400, words=words)))
+    with serving(small), pytest.raises(UserError, match="start vLLM with --trust-request-mm"):
+        ask(small, CLIPS[:1])
+
+
 def test_clips_that_cannot_be_read_are_not_sent(tmp_path: Path) -> None:
     broken = tmp_path / "broken.mp4"
     broken.write_bytes(b"nothing")

@@ -45,6 +45,8 @@ from kairoscope.video.sampling import PatchGeometry
 
 NO_VIDEO = re.compile(r"video|image_url|content.?type|content.?part|unsupported", re.IGNORECASE)
 """In the words of servers whose models see pictures, and no videos."""
+TRUST = "--trust-request-mm-kwargs"
+"""What vLLM asks for in its words of refusal where it was started without."""
 INSTEAD = (
     "use --decoding constrained (with --trials N --temperature 1, the spread of N answers says how "
     "sure it is), or free"
@@ -143,6 +145,11 @@ class Asking:
                 continue
             self._way = self.usage.sent = way
             return found
+        if any(TRUST in error.words for error in refused.values()):
+            raise UserError(
+                f"{self.options.base_url}: the server takes no settings for the frames of a request; start "
+                f"vLLM with {TRUST}, or it would sample them by itself"
+            )
         words = "; ".join(f"as {way}: {error.words}" for way, error in refused.items())
         raise Refused(next(iter(refused.values())).status, words)
 
