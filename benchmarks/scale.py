@@ -174,18 +174,17 @@ def _renamed(rows: Sequence[dict[str, Any]], names: Sequence[str]) -> Iterator[d
 
 def ways(
     model: str, clips: Sequence[Clip], count: int, place: Path, ray_python: str | None
-) -> list[Measured]:
+) -> Iterator[Measured]:
     """One process, two shards and two workers of Ray on the same list."""
     source = listed(clips, count, place / "list")
     command = kairoscope_command()
     out = place / "ways"
     asked = given(source, model, place, out)
-    rows: list[Measured] = []
     made: set[bytes] = set()
 
     def measured(
         way: str, commands: Sequence[Sequence[str]], threads: int | None, *beside: str
-    ) -> None:
+    ) -> Measured:
         announce(way)
         shutil.rmtree(out, ignore_errors=True)
         wall_s, peak_mib, total_mib = together(commands, threads, beside)
@@ -194,20 +193,18 @@ def ways(
             made.add((out / "boundaries.jsonl").read_bytes())
         if len(made) > 1:
             raise RuntimeError(f"{way}: other boundaries than one process has")
-        rows.append(
-            Measured(
-                way=way, num_clips=count, wall_s=wall_s, peak_mib=peak_mib, total_mib=total_mib
-            )
+        return Measured(
+            way=way, num_clips=count, wall_s=wall_s, peak_mib=peak_mib, total_mib=total_mib
         )
 
-    measured("one process, one thread", [[*command, *asked]], 1)
-    measured("one process, as it starts", [[*command, *asked]], None)
+    yield measured("one process, one thread", [[*command, *asked]], 1)
     shards = [[*command, *asked, "--shard", f"{i}/2"] for i in (1, 2)]
-    measured("two shards, one thread each", shards, 1)
+    yield measured("two shards, one thread each", shards, 1)
     if ray_python is not None:
         line = [ray_python, "-m", "kairoscope", *asked, "--ray", "--ray-workers", "2"]
-        measured("Ray, two workers of one thread", [line], 1, "ray::", "raylet", "gcs_server")
-    return rows
+        workers = ("ray::", "raylet", "gcs_server")
+        yield measured("Ray, two workers of one thread", [line], 1, *workers)
+    yield measured("one process, as it starts", [[*command, *asked]], None)
 
 
 def result(
@@ -283,7 +280,7 @@ def main(argv: list[str]) -> None:
     clips = clips_for(min(count, NUM_CLIPS), 256, smoke=options.smoke)
     with tempfile.TemporaryDirectory(prefix="scale-") as name:
         place = Path(name)
-        side_by_side = ways(spec, clips, count, place, options.ray_python)
+        side_by_side = list(ways(spec, clips, count, place, options.ray_python))
         alone, watched = asked_alone(tiny, num_asked, place)
         lists = [alone, *(put_together(tiny, number_of, place) for number_of in numbers)]
     write(result(lists, watched, side_by_side, model_name(spec)), options)
