@@ -23,7 +23,7 @@ from benchmarks.results import WORK, Goal, Result, Table, announce, arguments, n
 
 DRAWS = 2000
 TRIALS, TEMPERATURE = 10, 1.0
-PLAIN, REFINED = "plain posterior", "refined: twice the frames, in slow motion (default)"
+PLAIN, REFINED = "plain posterior", "refined: twice the frames, in slow motion (as --refine does)"
 
 
 @dataclass(frozen=True, slots=True)
