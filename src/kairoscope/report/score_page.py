@@ -265,7 +265,7 @@ def reference_plot(
             if table and table["pearson"] is not None:
                 between = ends(table, SCORE_FIGURES[0])
                 colour = COLOURS[(place + (len(runs) == 1)) % len(COLOURS)]
-                label = words if len(runs) == 1 else f"{name}: {words.lower()}"
+                label = words if len(runs) == 1 else f"{name}: {reading}"
                 rows.append(
                     Bar(label=label, value=table["pearson"], interval=between, colour=colour)
                 )
