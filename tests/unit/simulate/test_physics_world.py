@@ -12,7 +12,7 @@ from kairoscope.recipes.physics_score import TASK
 from kairoscope.simulate.physics import FAMILIES, VIOLATIONS, generate_physics
 from kairoscope.simulate.physics.motion import FLOOR, GRAVITY
 from kairoscope.simulate.physics.painter import paint
-from kairoscope.simulate.physics.produce import Settings, clip_of
+from kairoscope.simulate.physics.produce import Settings, clip_of, label_row
 from kairoscope.simulate.physics.scenes import Scene, draw_scene
 from kairoscope.simulate.physics.violations import score_of
 
@@ -133,3 +133,14 @@ def test_impossible_sets_are_refused(tmp_path: Path, wrong: dict[str, float]) ->
     settings = {"num_clips": 5, "seed": 0, **wrong}
     with pytest.raises(UserError):
         generate_physics(tmp_path / "w", **settings)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("name", "seed"), [("train", 201), ("test", 202)])
+def test_what_ships_is_what_the_documented_command_makes(name: str, seed: int) -> None:
+    folder = Path(__file__).parents[3] / "examples" / "physics" / name
+    rows = [json.loads(line) for line in (folder / "labels.jsonl").read_text().splitlines()]
+    settings = Settings(seed=seed, size_px=96, fps=12.0)
+    assert rows[::7] == [label_row(settings, index) for index in range(0, len(rows), 7)]
+    assert all((folder / row["video"]).is_file() for row in rows)
+    assert len(list((folder / "clips").iterdir())) == len(rows)
+    assert Counter(row["score"] for row in rows) == dict.fromkeys(range(1, 6), len(rows) // 5)
