@@ -18,7 +18,17 @@ FAULT, USER_ERROR = 1, 2
 VERBS = (
     *("whole", "annotation", "review", "plotting", "evaluation", "video"),
     *("training", "reinforcement", "planning", "merging"),
-    *("inspection", "reporting", "conversion", "export", "rendering", "world", "preparing", "cache", "doctor"),
+    *(
+        "inspection",
+        "reporting",
+        "conversion",
+        "export",
+        "rendering",
+        "world",
+        "preparing",
+        "cache",
+        "doctor",
+    ),
 )
 """Modules with commands, in the order of the help."""
 
