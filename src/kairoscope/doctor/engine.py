@@ -32,6 +32,7 @@ from kairoscope.models.in_process import InProcessModel
 from kairoscope.models.load import LazyCheckpoint
 from kairoscope.models.parity import ADVICE, Check, Fed, compare, kept_to, temporal_ids_of
 from kairoscope.models.reference import expected_input, load_encoder
+from kairoscope.models.server.engine import ServedModel
 from kairoscope.video.frames import ClipFrames, load_frames
 from kairoscope.video.sampling import QWEN25_GEOMETRY, PatchGeometry
 
@@ -86,6 +87,7 @@ def engine_findings(engine: Engine) -> Iterator[Finding]:
         yield from _tried("frame rate", probe, _rate)
         yield from _tried("digits", probe, _digits)
         yield from _tried("constraint", probe, _constraint)
+        yield from _tried("forms of constraint", probe, _forms)
         yield from _tried("samples", probe, _samples)
         yield from _tried("distributions", probe, _posterior)
 
@@ -206,6 +208,13 @@ def _constraint(probe: Probe) -> Iterator[Finding]:
     """An answer that the model would never write of its own accord."""
     completions = _constrained(probe, "strange", STRANGE, Sampling(max_new_tokens=32))
     yield finding_of(kept_to(STRANGE, [c.text for c in completions], reasoning=True))
+
+
+def _forms(probe: Probe) -> Iterator[Finding]:
+    """Of a server: the ways to say a constraint, some of which are taken and do nothing."""
+    if isinstance(probe.engine, ServedModel):
+        forms = probe.engine.constraint_forms()
+        yield Finding("forms of constraint", "; ".join(f"{k}: {v}" for k, v in forms.items()))
 
 
 def _samples(probe: Probe) -> Iterator[Finding]:

@@ -47,6 +47,19 @@ async def accepted_form(connection: Connection, model: str, options: ServerOptio
     )
 
 
+async def forms_found(connection: Connection, model: str) -> dict[Form, str]:
+    """What a server does with each form, in words, whether it is needed or not."""
+    found: dict[Form, str] = {}
+    for form in FORMS:
+        try:
+            text = await _probe(connection, model, form)
+        except Refused as error:
+            found[form] = f"refused ({error.status})"
+            continue
+        found[form] = "kept" if re.fullmatch(PROBE, text) else "taken and ignored"
+    return found
+
+
 async def _probe(connection: Connection, model: str, form: Form) -> str:
     """The answer part of a constrained answer to a question without a video."""
     for most in (FEW_TOKENS, THINKING_TOKENS):

@@ -21,6 +21,7 @@ from kairoscope.models.decode import check_sampling
 from kairoscope.models.server.asking import INSTEAD, THREADS, Asking
 from kairoscope.models.server.background import Background
 from kairoscope.models.server.blame import Gone, Outcome
+from kairoscope.models.server.constraint import forms_found
 from kairoscope.models.server.http import Connection, Refused, Unanswered
 from kairoscope.models.server.options import ServerOptions, check_options
 from kairoscope.models.server.usage import Usage
@@ -84,6 +85,19 @@ class ServedModel:
     def spent(self) -> dict[str, Any]:
         """What was asked through this object so far, as plain values, and what it cost."""
         return self.usage.row(self.options)
+
+    def constraint_forms(self) -> dict[str, str]:
+        """Each way to say a constraint -> what the server does with it, in words.
+
+        Raises:
+            UserError: no server.
+        """
+        try:
+            with closing(self._background()) as background:
+                found = background.run(forms_found(background.context, self.model))
+        except Unanswered as error:
+            raise UserError(f"{self.options.base_url}: {error}") from error
+        return {str(form): words for form, words in found.items()}
 
     def _background(self) -> Background[Connection]:
         return Background(lambda: Connection(self.options, self.usage))
