@@ -27,7 +27,7 @@ def percent(share: float | None) -> float | None:
     return None if share is None else 100 * share
 
 
-def percent_ends(ends: list[float] | None) -> Interval:
+def percent_ends(ends: list[float] | None) -> Interval | None:
     """An interval of shares as tables show it."""
     return None if ends is None else (100 * ends[0], 100 * ends[1])
 

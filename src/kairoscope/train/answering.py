@@ -119,7 +119,7 @@ class Answering:
                 stop_ids=self.checkpoint.stop_ids,
                 generators=[g for p in prompts for g in answer_generators(config, step, p.place)],
             )
-        places = seen or [None] * len(prompts)
+        places: Sequence[Seen | None] = seen or [None] * len(prompts)
         return [self._judged(*one) for one in zip(prompts, drawn, places, strict=True)]
 
     @torch.no_grad()

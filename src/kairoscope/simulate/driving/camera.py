@@ -72,8 +72,8 @@ def painted(shapes: Sequence[Shape], camera: Camera, far_m: float) -> Iterator[P
     The ground comes first, as given; then what stands, the farthest first.
     """
     standing: list[Painted] = []
-    sizes = [len(shape.corners_N3) for shape in shapes]
-    ends = np.cumsum(sizes)
+    sizes = np.array([len(shape.corners_N3) for shape in shapes])
+    ends = sizes.cumsum()
     # All corners at once: a call for each shape would take most of the time of a picture.
     seen_N3 = camera.seen(np.concatenate([shape.corners_N3 for shape in shapes]))
     starts = ends - sizes
