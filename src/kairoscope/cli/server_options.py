@@ -67,15 +67,24 @@ OPTIONS: dict[str, Any] = {
     ],
     "reasoning": Annotated[
         bool,
-        _option("--reasoning", text="A block of reasoning comes before a constrained answer."),
+        _option(
+            "--reasoning",
+            text="A block of reasoning comes before a constrained answer; with vllm:MODEL, too.",
+        ),
     ],
     "allow_unconstrained": Annotated[
         bool,
-        _option("--allow-unconstrained", text="Go on where the server ignores the constraint."),
+        _option(
+            "--allow-unconstrained",
+            text="Go on where the engine ignores the constraint; with vllm:MODEL, too.",
+        ),
     ],
     "allow_other_frames": Annotated[
         bool,
-        _option("--allow-other-frames", text="Go on where the server feeds other frames."),
+        _option(
+            "--allow-other-frames",
+            text="Go on where the engine feeds other frames; with vllm:MODEL, too.",
+        ),
     ],
 }
 """Field of `ServerOptions` -> the option that sets it."""
