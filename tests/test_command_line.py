@@ -54,8 +54,8 @@ MISTAKES = [
     (("annotate", LONG, "--task=coffee", "--out=out"), f"error: {LONG.rstrip('/')}: no such file"),
     (("annotate", "data", "--task=nosuch", "--out=out"), "task 'nosuch' is not shipped"),
     (
-        (*ANNOTATE, "--model=vllm:some/model"),
-        "vllm:some/model: the engine for vLLM in this process is",
+        (*ANNOTATE, "--model=vllm:./nosuch"),
+        "--model vllm:./nosuch: there is no such folder",
     ),
     ((*ANNOTATE, "--model=openai:m"), "--model openai:m: "),
     ((*ANNOTATE, "--model=model", "--base-url=http://h/v1"), "--base-url and what goes with it"),
