@@ -1,6 +1,7 @@
 """Starting vLLM quietly in this process, and what is asked of it."""
 
 import os
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -95,6 +96,7 @@ def usual_settings(folder: Path, *, on_gpu: bool) -> dict[str, Any]:
         "max_num_batched_tokens": MOST_VISION_TOKENS,
         "mm_processor_cache_gb": 1,
         "disable_log_stats": True,
+        "use_tqdm_on_load": False,
         # Of the tokens that are allowed, not of all: they are then the distribution itself.
         "logprobs_mode": "processed_logprobs",
         "max_logprobs": 64,
@@ -122,11 +124,18 @@ def start(name: str, folder: Path, encoder: Encoder, options: Mapping[str, Any])
     for variable, value in QUIETLY.items():
         os.environ.setdefault(variable, value)
     import torch
-    from vllm import LLM
+    from transformers.utils import logging
+
+    logging.set_verbosity_error()  # type: ignore[no-untyped-call]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from vllm import LLM
 
     settings = {**usual_settings(folder, on_gpu=torch.cuda.is_available()), **options}
     try:
-        llm = LLM(str(folder), **settings)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            llm = LLM(str(folder), **settings)
     except (ValueError, OSError, RuntimeError) as error:
         raise UserError(f"--model {name}: vLLM cannot load it: {error}") from error
     token = encoder.tokenizer.convert_tokens_to_ids
