@@ -18,6 +18,7 @@ from kairoscope.fields.schema import Field, Schema, Value
 from kairoscope.fields.scores import MISSING, Caption, caption_scores, field_score
 from kairoscope.metrics.agreement import confusion, weighted_mean
 from kairoscope.metrics.bootstrap import Resamples, percentiles
+from kairoscope.metrics.by_clip import by_scenario, records_by_clip
 from kairoscope.storage import plain
 
 if TYPE_CHECKING:
@@ -51,36 +52,22 @@ def summarizer(schema: Schema) -> Callable[..., Table]:
         draws: int = 2000,
         seed: int = 0,
     ) -> Table:
-        clips = _by_clip(records)
-        scenarios: dict[str, dict[str, list[Record]]] = defaultdict(dict)
-        for name, rows in clips.items():
-            scenarios[rows[0].scenario][name] = rows
+        clips = records_by_clip(records)
         table = _table(schema, clips, draws, seed)
         table |= {
             "kind": "caption",
             "schema": plain(schema),
             "wrong_video": None,
             "scenarios": {
-                name: _table(schema, scenarios[name], draws, seed) for name in sorted(scenarios)
+                name: _table(schema, some, draws, seed) for name, some in by_scenario(clips).items()
             },
         }
-        wrong = _by_clip(control or [])
+        wrong = records_by_clip(control or [])
         if wrong:
             table["wrong_video"] = _table(schema, wrong, draws, seed)
         return table
 
     return summarize
-
-
-def _by_clip(records: Iterable[Record]) -> dict[str, list[Record]]:
-    clips: dict[str, list[Record]] = defaultdict(list)
-    for record in sorted(records, key=lambda r: (r.sample_id, r.trial)):
-        if record.gold is not None:
-            clips[record.sample_id].append(record)
-    for name, rows in clips.items():
-        if len({row.trial for row in rows}) < len(rows):
-            raise ValueError(f"clip {name!r} has two records of one trial")
-    return dict(clips)
 
 
 def _table(schema: Schema, clips: Mapping[str, Sequence[Record]], draws: int, seed: int) -> Table:

@@ -9,7 +9,7 @@ An answer of a clip with n trials weighs 1 / n, so every clip counts once. Inter
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from kairoscope.core import Answered, Record, Unparsed
 from kairoscope.metrics import agreement
 from kairoscope.metrics.bootstrap import Resamples, percentiles
+from kairoscope.metrics.by_clip import by_scenario, records_by_clip
 from kairoscope.scale import GOOD_FROM, HIGHEST, LOWEST, SCORES, farthest_score
 
 if TYPE_CHECKING:
@@ -108,11 +109,8 @@ def summarize_scores(
     Raises ValueError for two records of one clip and trial.
     """
     records = list(records)
-    clips = _by_clip(records)
-    scenarios: dict[str, dict[str, list[Record]]] = defaultdict(dict)
-    for name, rows in clips.items():
-        scenarios[rows[0].scenario][name] = rows
-    tables = {name: _table(scenarios[name], draws, seed) for name in sorted(scenarios)}
+    clips = records_by_clip(records)
+    tables = {name: _table(some, draws, seed) for name, some in by_scenario(clips).items()}
     flagged = [name for name, table in tables.items() if table["degenerate"]]
     summary = _table(clips, draws, seed)
     summary |= {
@@ -123,22 +121,10 @@ def summarize_scores(
         "wrong_video": None,
         "scenarios": tables,
     }
-    wrong = _by_clip(list(control or []))
+    wrong = records_by_clip(list(control or []))
     if wrong:
         summary["wrong_video"] = _table(wrong, draws, seed)
     return summary
-
-
-def _by_clip(records: Sequence[Record]) -> dict[str, list[Record]]:
-    """Clip -> its records, for those with a gold score, both in order."""
-    clips: dict[str, list[Record]] = defaultdict(list)
-    for record in sorted(records, key=lambda r: (r.sample_id, r.trial)):
-        if record.gold is not None:
-            clips[record.sample_id].append(record)
-    for name, rows in clips.items():
-        if len({row.trial for row in rows}) < len(rows):
-            raise ValueError(f"clip {name!r} has two records of one trial")
-    return dict(clips)
 
 
 def observations(clips: Mapping[str, Sequence[Record]]) -> list[Observation]:
@@ -311,7 +297,7 @@ def paired_scores(
     Returns `n_clips` and, for each reading that both have, figure -> `before`, `after`, `difference`
     and `difference_ci95` (None for fewer than two groups, and where a figure is not defined).
     """
-    first, second = _by_clip(list(before)), _by_clip(list(after))
+    first, second = records_by_clip(list(before)), records_by_clip(list(after))
     shared = first.keys() & second.keys()
     sides = [{name: clips[name] for name in sorted(shared)} for clips in (first, second)]
     found: Table = {"n_clips": len(shared)}

@@ -6,9 +6,9 @@ from statistics import fmean
 from typing import Any
 
 from kairoscope.core import Record
-from kairoscope.report.clips import Cell, ClipView, Order, Tag, relative_url
+from kairoscope.report.answered_run import Answers, NamedAnswers, by_clip, clip_url
+from kairoscope.report.clips import Cell, ClipView, Order, Tag
 from kairoscope.report.figures import shown
-from kairoscope.report.score_clips import Answers
 from kairoscope.runs import Run
 
 ORDERS = (
@@ -21,11 +21,7 @@ COLUMNS = ("Field", "Label")
 
 def clip_views(runs: Sequence[tuple[str, Run, Answers]], folder: Path) -> list[ClipView]:
     """One entry a clip that all runs have, with a column a run; the last run sorts them."""
-    shared = sorted(set.intersection(*(set(answers) for _, _, answers in runs)))
-    return [
-        _view([(name, run, answers[clip]) for name, run, answers in runs], folder)
-        for clip in shared
-    ]
+    return [_view(clip, folder) for clip in by_clip(runs)]
 
 
 def comparison_orders(last: str) -> tuple[Order, ...]:
@@ -37,10 +33,9 @@ def comparison_orders(last: str) -> tuple[Order, ...]:
     )
 
 
-def _view(runs: Sequence[tuple[str, Run, Sequence[Record]]], folder: Path) -> ClipView:
+def _view(runs: Sequence[NamedAnswers], folder: Path) -> ClipView:
     first = runs[-1][2][0]
     right = [fmean(r.scores["fields_right"] for r in records) for _, _, records in runs]
-    readable = next(((r, rows[0]) for _, r, rows in runs if not rows[0].failed), None)
     columns = [
         (name if len(runs) > 1 else "Answer") + (f", trial {r.trial}" if len(records) > 1 else "")
         for name, _, records in runs
@@ -57,9 +52,7 @@ def _view(runs: Sequence[tuple[str, Run, Sequence[Record]]], folder: Path) -> Cl
         id=first.sample_id,
         scenario=first.scenario,
         where=first.scenario,
-        video=None
-        if readable is None
-        else relative_url(readable[1].video, readable[0].path, folder),
+        video=clip_url(runs, folder),
         duration_s=first.duration_s,
         events=[name.replace("_", " ") for name in names],
         columns=(*COLUMNS, *columns),

@@ -1,52 +1,29 @@
 """The page of one evaluation of captions, or of several beside each other, with every clip."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from kairoscope.core import Record, UserError
+from kairoscope.core import UserError
 from kairoscope.fields.schema import schema_from_json
 from kairoscope.metrics.caption_pairs import ALL, paired_captions
+from kairoscope.report.answered_run import AnsweredRun, problem_rows, read_answered
 from kairoscope.report.caption_clips import ORDERS, clip_views, comparison_orders
-from kairoscope.report.caption_figures import field_rows, is_caption, percent_ends
+from kairoscope.report.caption_figures import KIND, field_rows, percent_ends
 from kairoscope.report.caption_rules import analyse_captions
 from kairoscope.report.clips import clip_payload
 from kairoscope.report.figures import counted, shown
 from kairoscope.report.page import embedded_json, interval, render_page, svg, value
 from kairoscope.report.plots import Bar, bars
-from kairoscope.report.score_clips import Answers, read_answers
 from kairoscope.report.svg import short
-from kairoscope.runs import Run, read_metrics
 from kairoscope.storage import canonical_json, write_text_atomic
 
 PAGE = "report.html"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Captioned:
-    """One evaluation of captions."""
-
-    name: str
-    run: Run
-    metrics: Mapping[str, Any]
-    answers: Answers
-
-    @property
-    def records(self) -> list[Record]:
-        """All answers, by sample and trial."""
-        return [record for records in self.answers.values() for record in records]
-
-
-def read_captioned(folder: Path, name: str = "") -> Captioned:
+def read_captioned(folder: Path, name: str = "") -> AnsweredRun:
     """Read a finished evaluation of captions. Raises UserError where the folder holds none."""
-    run = Run.read(folder)
-    metrics = read_metrics(run)
-    if run.kind != "evaluation" or not is_caption(metrics):
-        raise UserError(f"{folder}: holds no finished evaluation of captions")
-    assert metrics is not None
-    called = name or str(run.config["model"])
-    return Captioned(name=called, run=run, metrics=metrics, answers=read_answers(run))
+    return read_answered(folder, name, kind=KIND, what="captions")
 
 
 def write_caption_page(folder: Path, *, title: str = "") -> Path:
@@ -73,7 +50,7 @@ def write_caption_comparison(folders: Sequence[Path], names: Sequence[str], page
     return page
 
 
-def caption_page(runs: Sequence[Captioned], folder: Path, *, title: str = "") -> str:
+def caption_page(runs: Sequence[AnsweredRun], folder: Path, *, title: str = "") -> str:
     """The HTML; links to clips are relative to `folder`. The last run is what is judged."""
     last, several = runs[-1], len(runs) > 1
     clips = clip_views([(r.name, r.run, r.answers) for r in runs], folder)
@@ -95,12 +72,12 @@ def caption_page(runs: Sequence[Captioned], folder: Path, *, title: str = "") ->
         baseline=runs[0].name,
         plot=svg(field_plot(last.metrics)),
         payload=embedded_json(clip_payload(clips, orders, 0.1)),
-        problems=_problems(last.run),
+        problems=problem_rows(last.run),
         settings=[("Resolved settings", canonical_json(last.run.config, indent=2))],
     )
 
 
-def _lede(found: Captioned) -> str:
+def _lede(found: AnsweredRun) -> str:
     settings, metrics = found.run.config["evaluation"], found.metrics
     return (
         f"{found.run.config['model']} described {counted(int(metrics['n_clips']), 'clip')} by "
@@ -109,7 +86,7 @@ def _lede(found: Captioned) -> str:
     )
 
 
-def _facts(found: Captioned) -> list[tuple[str, str]]:
+def _facts(found: AnsweredRun) -> list[tuple[str, str]]:
     return [
         ("clips", str(found.metrics["n_clips"])),
         ("schema", str(found.metrics["schema"]["name"])),
@@ -153,7 +130,7 @@ def field_plot(metrics: Mapping[str, Any]) -> str:
     return bars(rows, title="Score of every field", unit="% right (sets: F1, texts: overlap)")
 
 
-def _pair(first: Captioned, other: Captioned) -> dict[str, Any]:
+def _pair(first: AnsweredRun, other: AnsweredRun) -> dict[str, Any]:
     """What one run changes against the first, over the clips that both have."""
     schema = schema_from_json(other.metrics["schema"])
     found = paired_captions(schema, first.records, other.records)
@@ -191,15 +168,3 @@ def summary_words(metrics: Mapping[str, Any]) -> str:
         words.append(f"{shown(100 * metrics['fields_right'], '%')} of the fields right")
         words.append(f"{shown(100 * blind, '%')} without looking")
     return ", ".join(words)
-
-
-def _problems(run: Run) -> list[dict[str, str]]:
-    found: list[dict[str, Any]] = run.read_json("problems.json") or []
-    return [
-        {
-            "kind": str(row["kind"]),
-            "where": str(row.get("sample_id") or row.get("where") or ""),
-            "reason": str(row["reason"]),
-        }
-        for row in found
-    ]

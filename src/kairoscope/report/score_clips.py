@@ -1,18 +1,16 @@
 """The clips of evaluations of scores, as a page lists them: the model's words beside the label."""
 
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from statistics import fmean
 
 from kairoscope.core import Record
-from kairoscope.report.clips import Cell, ClipView, Order, Tag, relative_url
+from kairoscope.report.answered_run import Answers, NamedAnswers, by_clip, clip_url
+from kairoscope.report.clips import Cell, ClipView, Order, Tag
 from kairoscope.report.figures import shown
-from kairoscope.runs import Run, records_of
+from kairoscope.runs import Run
 from kairoscope.scale import SCORES, SLOT, farthest_score
 
-Answers = Mapping[str, Sequence[Record]]
-"""Sample id -> its answers by trial."""
 ORDERS = (
     Order(name="largest error", key="error", descending=True),
     Order(name="smallest error", key="error"),
@@ -26,17 +24,6 @@ LONE_ANSWER = 40
 COLUMNS = ("Answer of", "True", "Digit", "Expected", "Error", *(f"P({score})" for score in SCORES))
 
 
-def read_answers(run: Run) -> dict[str, list[Record]]:
-    """Sample id -> its answers by trial; samples sorted by id."""
-    found: dict[str, list[Record]] = defaultdict(list)
-    for record in records_of(run):
-        if record.gold is not None:
-            found[record.sample_id].append(record)
-    for answers in found.values():
-        answers.sort(key=lambda record: record.trial)
-    return dict(sorted(found.items()))
-
-
 def given(record: Record) -> float:
     """What an answer is judged by: the expected score, else the digit, else the worst."""
     if record.value is None:
@@ -46,11 +33,7 @@ def given(record: Record) -> float:
 
 def clip_views(runs: Sequence[tuple[str, Run, Answers]], folder: Path) -> list[ClipView]:
     """One entry a clip that all runs have; the last run sorts them and stands in their heads."""
-    shared = sorted(set.intersection(*(set(answers) for _, _, answers in runs)))
-    return [
-        _view([(name, run, answers[clip]) for name, run, answers in runs], folder)
-        for clip in shared
-    ]
+    return [_view(clip, folder) for clip in by_clip(runs)]
 
 
 def comparison_orders(last: str) -> tuple[Order, ...]:
@@ -62,12 +45,11 @@ def comparison_orders(last: str) -> tuple[Order, ...]:
     return (*steps, *ORDERS)
 
 
-def _view(runs: Sequence[tuple[str, Run, Sequence[Record]]], folder: Path) -> ClipView:
+def _view(runs: Sequence[NamedAnswers], folder: Path) -> ClipView:
     last = runs[-1][2]
     first = last[0]
     gold = int(first.gold)
     errors = [fmean(abs(given(r) - gold) for r in records) for _, _, records in runs]
-    readable = next(((r, rows[0]) for _, r, rows in runs if not rows[0].failed), None)
     several = len(runs) > 1
     rows: list[tuple[int, *tuple[Cell, ...]]] = []
     names: list[str] = []
@@ -85,9 +67,7 @@ def _view(runs: Sequence[tuple[str, Run, Sequence[Record]]], folder: Path) -> Cl
         id=first.sample_id,
         scenario=first.scenario,
         where=first.scenario,
-        video=None
-        if readable is None
-        else relative_url(readable[1].video, readable[0].path, folder),
+        video=clip_url(runs, folder),
         duration_s=first.duration_s,
         events=names,
         columns=COLUMNS,

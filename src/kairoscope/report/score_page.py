@@ -1,70 +1,41 @@
 """The page of one evaluation of scores, or of several beside each other, with every clip."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from kairoscope.core import Record, UserError
 from kairoscope.metrics.scores import paired_scores
+from kairoscope.report.answered_run import AnsweredRun, problem_rows, read_answered
 from kairoscope.report.clips import clip_payload
 from kairoscope.report.figures import counted, shown
 from kairoscope.report.page import embedded_json, interval, render_page, svg, value
 from kairoscope.report.plots import Bar, bars
 from kairoscope.report.score_clips import (
     ORDERS,
-    Answers,
     clip_views,
     comparison_orders,
     given,
-    read_answers,
 )
 from kairoscope.report.score_figures import (
+    KIND,
     READING_NAMES,
     SCORE_FIGURES,
     best_reading,
     ends,
-    is_score,
     number,
     verdict,
 )
 from kairoscope.report.score_rules import analyse_scores
 from kairoscope.report.svg import short
-from kairoscope.runs import Run, read_metrics
 from kairoscope.storage import canonical_json, write_json_atomic, write_text_atomic
 
 PAGE, RESULTS = "report.html", "evaluation_results.json"
 COLOURS = ("other", "model", "control", "ink")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Scored:
-    """One evaluation of scores."""
-
-    name: str
-    run: Run
-    metrics: Mapping[str, Any]
-    answers: Answers
-
-    @property
-    def records(self) -> list[Record]:
-        """All answers, by sample and trial."""
-        return [record for records in self.answers.values() for record in records]
-
-
-def read_scored(folder: Path, name: str = "") -> Scored:
+def read_scored(folder: Path, name: str = "") -> AnsweredRun:
     """Read a finished evaluation of scores. Raises UserError where the folder holds none."""
-    run = Run.read(folder)
-    metrics = read_metrics(run)
-    if run.kind != "evaluation" or not is_score(metrics):
-        raise UserError(f"{folder}: holds no finished evaluation of scores")
-    assert metrics is not None
-    return Scored(
-        name=name or str(run.config["model"]),
-        run=run,
-        metrics=metrics,
-        answers=read_answers(run),
-    )
+    return read_answered(folder, name, kind=KIND, what="scores")
 
 
 def write_score_page(folder: Path, *, title: str = "", targets: Mapping[str, float]) -> Path:
@@ -85,7 +56,7 @@ def write_score_comparison(
     return page
 
 
-def evaluation_results(found: Scored) -> dict[str, Any]:
+def evaluation_results(found: AnsweredRun) -> dict[str, Any]:
     """The figures and every answer in one file, as the recipe's own evaluation writes them."""
     return {
         "model": found.run.config["model"],
@@ -108,7 +79,7 @@ def evaluation_results(found: Scored) -> dict[str, Any]:
 
 
 def score_page(
-    runs: Sequence[Scored], folder: Path, *, title: str = "", targets: Mapping[str, float]
+    runs: Sequence[AnsweredRun], folder: Path, *, title: str = "", targets: Mapping[str, float]
 ) -> str:
     """The HTML; links to clips are relative to `folder`. The last run is what is judged."""
     last = runs[-1]
@@ -134,12 +105,12 @@ def score_page(
         matrices=[{"name": r.name, **confusion_table(r.metrics)} for r in runs],
         scenarios=scenario_rows(last.metrics),
         payload=embedded_json(clip_payload(clips, orders, 0.1)),
-        problems=_problems(last.run),
+        problems=problem_rows(last.run),
         settings=[("Resolved settings", canonical_json(last.run.config, indent=2))],
     )
 
 
-def _lede(found: Scored) -> str:
+def _lede(found: AnsweredRun) -> str:
     settings = found.run.config["evaluation"]
     trials = settings["sampling"]["trials"]
     how = f"{settings['decoding']} decoding" + (f", {trials} trials a clip" if trials > 1 else "")
@@ -150,7 +121,7 @@ def _lede(found: Scored) -> str:
     )
 
 
-def _facts(found: Scored) -> list[tuple[str, str]]:
+def _facts(found: AnsweredRun) -> list[tuple[str, str]]:
     labels = ", ".join(f"{score}: {n}" for score, n in found.metrics["labels"].items())
     return [
         ("clips", str(found.metrics["n_clips"])),
@@ -196,7 +167,7 @@ def cards(metrics: Mapping[str, Any], targets: Mapping[str, float]) -> list[dict
     ]
 
 
-def _figure_table(found: Scored, *, several: bool) -> dict[str, Any]:
+def _figure_table(found: AnsweredRun, *, several: bool) -> dict[str, Any]:
     return {"name": found.name if several else "", "rows": figure_rows(found.metrics)}
 
 
@@ -224,7 +195,7 @@ def figure_rows(metrics: Mapping[str, Any]) -> list[dict[str, Any]]:
     return rows
 
 
-def _pair(first: Scored, other: Scored) -> dict[str, Any]:
+def _pair(first: AnsweredRun, other: AnsweredRun) -> dict[str, Any]:
     """What one run changes against the first, over the clips that both have."""
     found = paired_scores(first.records, other.records)
     return {"name": other.name, "num_clips": found["n_clips"], "rows": paired_rows(found)}
@@ -322,15 +293,3 @@ def scenario_rows(metrics: Mapping[str, Any]) -> list[dict[str, Any]]:
             }
         )
     return rows
-
-
-def _problems(run: Run) -> list[dict[str, str]]:
-    found: list[dict[str, Any]] = run.read_json("problems.json") or []
-    return [
-        {
-            "kind": str(row["kind"]),
-            "where": str(row.get("sample_id") or row.get("where") or ""),
-            "reason": str(row["reason"]),
-        }
-        for row in found
-    ]
