@@ -18,7 +18,7 @@ if importlib.util.find_spec("vllm") is None:
 sys.path.insert(0, str(Path(__file__).parents[1] / "unit"))
 
 import numpy as np
-import regex
+import regex  # type: ignore[import-untyped]
 import torch
 from tiny_models import POLICY, make_network, make_samples, make_tokenizer, request_for
 from transformers import Qwen3VLForConditionalGeneration
@@ -40,7 +40,7 @@ from kairoscope.video.frames import load_frames
 # vLLM's own imports warn.
 pytestmark = pytest.mark.filterwarnings("ignore")
 CLIPS = Path(__file__).parents[2] / "examples" / "press" / "test"
-SMALL = {"max_model_len": 4096, "max_num_seqs": 16}
+SMALL: dict[str, Any] = {"max_model_len": 4096, "max_num_seqs": 16}
 DRAWN = Sampling(trials=3, temperature=1.0, seed=5)
 
 
@@ -198,9 +198,9 @@ def test_other_input_is_a_mismatch(
     model: VllmModel, requests: list[Request], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What goes wrong elsewhere: half of the frames, the rate lost, other words."""
-    from kairoscope.models import vllm_engine
+    from kairoscope.models import vllm_engine, vllm_input
 
-    right = vllm_engine.vllm_prompt
+    right = vllm_input.vllm_prompt
 
     def half(*given: Any) -> Any:
         prompt = right(*given)
@@ -245,7 +245,7 @@ def wide_qwen3(tokenizer: Any) -> Checkpoint:
         for parameter in network.parameters():
             if parameter.ndim >= 2:
                 parameter.mul_(5)
-    network.eval()
+    network.train(mode=False)
     return Checkpoint(
         name="tiny qwen3_vl",
         network=network,

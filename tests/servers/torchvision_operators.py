@@ -5,19 +5,21 @@ Its compiled operators are missed at import only; nothing that a server of ours 
 
 import sys
 from importlib.abc import MetaPathFinder
+from typing import Any
 
 
 class _Operators(MetaPathFinder):
-    def find_spec(self, fullname, path=None, target=None):
+    def find_spec(self, fullname: str, path: Any = None, target: Any = None) -> None:
         if fullname == "torchvision":
             sys.meta_path.remove(self)
             import torch
 
-            library = torch.library.Library("torchvision", "DEF")
+            library: Any = torch.library.Library("torchvision", "DEF")  # type: ignore[no-untyped-call]
             library.define("nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
             library.define("qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
             self.library = library
-            sys.modules["_torchvision_operators"] = self
+            modules: dict[str, Any] = sys.modules
+            modules["_torchvision_operators"] = self
 
 
 sys.meta_path.insert(0, _Operators())

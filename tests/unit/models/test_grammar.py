@@ -45,6 +45,7 @@ def written(parts: Template, seed: int, *, in_order: bool = True) -> str:
         if isinstance(part, str):
             text += part
             continue
+        assert isinstance(part, Slot)
         first = 0 if part.not_before is None or not in_order else picks[part.not_before]
         picks.append(rng.randrange(first, len(part.choices)))
         text += part.choices[picks[-1]]
@@ -155,6 +156,7 @@ def test_the_automaton_writes_what_the_regex_accepts(tokenizer: Any) -> None:
                 picks.append(rng.randrange(0 if before is None else picks[before], len(piece.ids)))
                 ids.extend(piece.ids[picks[-1]])
             else:
+                assert isinstance(piece, tuple)
                 ids.extend(piece)
         text = tokenizer.decode(ids, skip_special_tokens=False)
         assert expression.fullmatch(text)

@@ -17,7 +17,9 @@ from kairoscope.models.over_ray import (
 )
 
 
-@pytest.mark.skipif(find_spec("ray") is not None, reason="Ray is installed here: see tests/ray_cluster")
+@pytest.mark.skipif(
+    find_spec("ray") is not None, reason="Ray is installed here: see tests/ray_cluster"
+)
 def test_without_ray_it_is_said_how_to_get_it() -> None:
     with pytest.raises(UserError, match=r"pip install 'kairoscope\[ray\]'"):
         connected()

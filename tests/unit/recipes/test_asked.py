@@ -57,6 +57,7 @@ def test_a_file_of_cosmos_rl_says_everything(tmp_path: Path, model: str) -> None
     assert found.model == model
     assert found.sources == (Source(path=Path("their/dataset"), column="talk"),)
     assert found.out == Path("their/out")
+    assert isinstance(found.config, SFTConfig)
     assert (found.config.epochs, found.config.batch_size) == (4.0, 4)
     there = ("wandb",) if find_spec("wandb") else ()
     assert found.logging.names == ("tensorboard", *there)
@@ -114,6 +115,7 @@ def test_a_file_for_grpo_is_not_trained_with_sft(tmp_path: Path, model: str) -> 
 def test_our_own_files(tmp_path: Path, model: str) -> None:
     text = '[sft]\nepochs = 7.0\n[frames]\nfps = 6.0\n[data]\n"a" = 1.0\n"b" = 0.3\n'
     found = asked(tmp_path, text, model, model=model, out=Path("o"), settings=["batch_size=3"])
+    assert isinstance(found.config, SFTConfig)
     assert (found.config.epochs, found.config.batch_size) == (7.0, 3)
     assert [(str(s.path), s.weight) for s in found.sources] == [("a", 1.0), ("b", 0.3)]
     assert found.frames == {"fps": 6.0}

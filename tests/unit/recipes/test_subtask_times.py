@@ -167,6 +167,7 @@ def test_the_snapped_truth_is_always_a_path_of_the_grammar(
             assert rest.startswith(part)
             rest = rest[len(part) :]
         else:
+            assert isinstance(part, Slot)
             taken = rest[: rest.index(">")]
             picks.append(part.choices.index(taken))
             rest = rest[len(taken) :]
