@@ -28,7 +28,14 @@ from kairoscope.json_lines import (
 )
 from kairoscope.records import record_from_json
 from kairoscope.run_folders import check_folder, check_same, clear_folder, read_config, write_config
-from kairoscope.storage import plain, read_json, storage_error, take_lock, write_json_atomic
+from kairoscope.storage import (
+    clear_torn,
+    plain,
+    read_json,
+    storage_error,
+    take_lock,
+    write_json_atomic,
+)
 
 RECORD_KEY = ("sample_id", "trial")
 
@@ -86,6 +93,7 @@ class Run:
                 write_config(self.path, self.kind, self.config)
             for file in self.path.glob("*.jsonl"):
                 cut_torn_line(file)
+            clear_torn(self.path)
         except OSError as error:
             raise storage_error(error, self.path / "config.json") from error
         self._note_environment()

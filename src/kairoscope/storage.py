@@ -104,6 +104,24 @@ def whole_file(path: Path) -> Iterator[Path]:
         raise
 
 
+def clear_torn(folder: Path) -> None:
+    """Take away what processes of this machine that are gone were in the middle of writing in a folder."""
+    for file in folder.glob(".*.tmp"):
+        pid = file.name.removesuffix(".tmp").rpartition(".")[2]
+        if pid.isdigit() and not _is_alive(int(pid)):
+            file.unlink(missing_ok=True)
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except (PermissionError, OverflowError):
+        return True
+    return True
+
+
 def sync(path: Path) -> None:
     """Have the disk hold a file, or the names in a folder, before anything relies on it."""
     descriptor = os.open(path, os.O_RDONLY)

@@ -173,6 +173,24 @@ def test_kill_9_loses_nothing_that_was_finished(tmp_path: Path) -> None:
     assert len(ids) >= last + 1
 
 
+def test_what_a_killed_process_was_writing_is_taken_away(tmp_path: Path) -> None:
+    with Run.open(tmp_path / "run", kind="evaluation", config=CONFIG):
+        pass
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    torn = tmp_path / "run" / f".page.html.{gone.pid}.tmp"
+    others = [
+        tmp_path / "run" / f".page.html.{os.getpid()}.tmp",
+        tmp_path / "run" / ".mine.tmp",
+    ]
+    for file in (torn, *others):
+        file.write_text("half")
+    with Run.open(tmp_path / "run", kind="evaluation", config=CONFIG):
+        pass
+    assert not torn.exists()
+    assert all(file.exists() for file in others)
+
+
 def test_the_lock_is_let_go_at_close(tmp_path: Path) -> None:
     first = Run.open(tmp_path, kind="evaluation", config={})
     with pytest.raises(UserError, match=f"pid {os.getpid()}"):
