@@ -36,7 +36,8 @@ def hand_moments(
 ) -> tuple[list[Moment], tuple[Hold, ...]]:
     """Closings and openings of one hand, and its holds."""
     moves = _moves(table, gripper)
-    holds = holds_of([move.motion for move in moves], table.times_s, body_T)
+    told = [move.told is not None for move in moves] if gripper.commanded else None
+    holds = holds_of([move.motion for move in moves], table.times_s, body_T, told)
     closings = {id(hold.closing): hold for hold in holds}
     openings = {id(hold.opening): hold for hold in holds}
     title = columns_title([finger.column for finger in gripper.fingers])
@@ -103,6 +104,9 @@ def _cause(motion: Motion, told: Sequence[Motion], times_s: Floats) -> Motion | 
         if same_way and command.start <= motion.end and -0.2 <= late <= ANSWER_S:
             return command
         if same_way and command.start <= motion.start <= command.end:
+            return command
+        # What the fingers touched may have pushed them a little before they were told.
+        if same_way and motion.start <= command.start < motion.end and late > -ANSWER_S:
             return command
     return None
 

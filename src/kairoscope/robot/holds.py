@@ -47,26 +47,35 @@ class Hold:
     """The same as the opening begins."""
 
 
-def holds_of(motions: Sequence[Motion], times_s: Floats, body_T: Floats) -> tuple[Hold, ...]:
+def holds_of(
+    motions: Sequence[Motion],
+    times_s: Floats,
+    body_T: Floats,
+    told: Sequence[bool] | None = None,
+) -> tuple[Hold, ...]:
     """The holds of one hand in order; motions upwards are closings.
 
     Args:
         motions: of the hand's closedness, in order.
         times_s: (T,) frame times.
         body_T: (T,) speed of the arm, see `body_speed`.
+        told: whether each motion answers a command; None where none is recorded. Fingers that close
+            further on what slips from between them were not told to.
     """
     way = way_of(body_T, times_s)
     found: list[Hold] = []
     closing: Motion | None = None
     is_closed = bool(motions) and motions[0].travel <= -LEAST_FIRST_OPENING
-    base, peak = 0.0, 0.0
-    for motion in motions:
+    base, peak, was_told = 0.0, 0.0, False
+    for motion, is_told in zip(motions, told or [False] * len(motions), strict=True):
         if motion.travel > 0:
             base = min(base, motion.before) if closing is not None else motion.before
             peak = max(peak, motion.after) if closing is not None else motion.after
-            # Of several closings in a row the greatest is the one that matters.
-            if not is_closed or (closing is not None and motion.travel > closing.travel):
-                closing = motion
+            # Of several closings in a row the greatest that was asked for is the one that matters.
+            if not is_closed or (
+                closing is not None and (is_told, motion.travel) > (was_told, closing.travel)
+            ):
+                closing, was_told = motion, is_told
             is_closed = True
         elif is_closed and (closing is None or motion.after < peak - LEFT_SHARE * (peak - base)):
             found.append(_hold(closing, motion, times_s, body_T, way))
