@@ -14,7 +14,8 @@ def closedness(*steps: tuple[float, float]) -> np.ndarray:
     knots = [(0.0, 0.0)]
     for at_s, value in steps:
         knots += [(at_s, knots[-1][1]), (at_s + 0.25, value)]
-    return np.interp(TIMES_S, *np.array(knots).T)
+    at_s, values = np.array(knots).T
+    return np.asarray(np.interp(TIMES_S, at_s, values))
 
 
 def begins_at_s(value_T: np.ndarray, told: list[bool] | None) -> float:
