@@ -174,7 +174,7 @@ class ServedModel:
         geometry = self.geometry
         with (
             tempfile.TemporaryDirectory(
-                prefix="kairoscope-", dir=self.options.shared_folder
+                prefix="kairoscope-", dir=self.options.shared_folder, ignore_cleanup_errors=True
             ) as folder,
             closing(self._background()) as background,
         ):
