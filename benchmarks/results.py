@@ -22,6 +22,8 @@ MARKS = ("<!-- goals: written by the benchmarks -->", "<!-- end of goals -->")
 WORK = REPOSITORY / "build" / "benchmarks"
 """Clips and other things that are made once and kept; not part of the repository."""
 PACKAGES = ("kairoscope", "torch", "transformers", "av", "numpy", "pillow")
+COMPUTING = ("torch", "transformers", "peft")
+"""What the speed and the numbers of training depend on."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,7 +11,6 @@ Results are written as they come.
 """
 
 import argparse
-import importlib.metadata
 import json
 import os
 import signal
@@ -23,7 +22,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from benchmarks.results import Goal
+from benchmarks.results import COMPUTING, Goal, versions
 
 REPOSITORY = Path(__file__).parents[1]
 PARTS = ("same", "speed")
@@ -106,25 +105,19 @@ def add_plans(out: Path) -> None:
         (out / "speed.jsonl").write_text("".join(json.dumps(one) + "\n" for one in rows))
 
 
-def versions_here() -> dict[str, str]:
-    """Of what computes."""
-    return {name: importlib.metadata.version(name) for name in ("torch", "transformers", "peft")}
-
-
 def page(out: Path, *, small: bool) -> None:
     """`several_gpus.json` and `several_gpus.md` of what is there."""
     same, speed = rows_of(out, "same"), rows_of(out, "speed")
     device = next((row["device"] for row in (*same, *speed)), "no device")
-    versions = next(
-        (row["versions"] for row in (*same, *speed) if "versions" in row), versions_here()
-    )
+    known = (row["versions"] for row in (*same, *speed) if "versions" in row)
+    used = next(known, None) or versions(COMPUTING)
     whole = {
         "name": "several_gpus",
         "command": "python -m benchmarks.several_gpus",
         "date": time.strftime("%Y-%m-%d", time.gmtime()),
         "device": device,
         "small": small,
-        "versions": versions,
+        "versions": used,
         "goals": [asdict(goal) | {"met": goal.met} for goal in goals(same, speed)],
         "same": same,
         "speed": speed,
@@ -134,7 +127,7 @@ def page(out: Path, *, small: bool) -> None:
     if small:
         lines += ["**Small shapes on a CPU: the second table's figures mean nothing.**", ""]
     lines += [*same_table(same), "", *speed_table(speed), ""]
-    shown = ", ".join(f"{name} {version}" for name, version in versions.items())
+    shown = ", ".join(f"{name} {version}" for name, version in used.items())
     lines += [
         f"{device}; {shown}; {whole['date']}. Made with `python -m benchmarks.several_gpus`.",
         "",

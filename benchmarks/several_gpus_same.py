@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from safetensors.torch import load_file
 
-from benchmarks.several_gpus import versions_here
+from benchmarks.results import COMPUTING, versions
 from kairoscope.config import LoraConfig, SFTConfig
 from kairoscope.core import FramePolicy, Sample
 from kairoscope.events import Event
@@ -245,7 +245,7 @@ class Trainings:
             "loss": self._furthest(job, "step", ("loss",)),
             "held_out": self._furthest(job, "held_out", tuple(TASK.metrics)),
             "device": torch.cuda.get_device_name() if self.device != "cpu" else "a CPU",
-            "versions": versions_here(),
+            "versions": versions(COMPUTING),
         }
 
     def _weights(self, key: str) -> dict[str, torch.Tensor]:

@@ -13,7 +13,7 @@ import torch
 
 from benchmarks.plan_gpu import network_config
 from benchmarks.qwen7b import FULL, SMOKE, Shape, build, example, useful_flops
-from benchmarks.several_gpus import versions_here
+from benchmarks.results import COMPUTING, versions
 from kairoscope.config import LoraConfig, SFTConfig
 from kairoscope.train.flops import device_peak
 from kairoscope.train.group import ALONE, Group
@@ -112,7 +112,7 @@ class Bench:
             "peak_gib": max(peaks),
             "losses": losses,
             "device": torch.cuda.get_device_name() if self.device != "cpu" else "a CPU",
-            "versions": versions_here(),
+            "versions": versions(COMPUTING),
         }
 
     def row(self, setting: Setting, parallel: str, group: Group) -> Row:
