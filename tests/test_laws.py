@@ -3,7 +3,7 @@
 import json
 import random
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -149,6 +149,13 @@ def test_the_truth_scores_best_on_every_metric(recipe: Recipe, tmp_path: Path) -
         best = {key: metric.best for key, metric in task.metrics.items()}
         assert task.score(value, sample) == pytest.approx(best, abs=1e-9)
         assert task.from_json(json.loads(json.dumps(task.to_json(sample.gold)))) == sample.gold
+
+
+@each_recipe
+def test_nothing_is_scored_without_a_truth(recipe: Recipe, tmp_path: Path) -> None:
+    sample = replace(samples_of(recipe, tmp_path)[0], gold=None)
+    with pytest.raises(ValueError, match="no gold answer to score against"):
+        recipe.task.score(Unparsed("no"), sample)
 
 
 @each_recipe

@@ -47,6 +47,13 @@ class Sample(Generic[Query, Gold]):
     """What the clip shows, such as `stack`. Tables and no-video priors are made per scenario."""
     duration_s: float | None = None
 
+    @property
+    def truth(self) -> Gold:
+        """The right answer. Raises ValueError where it is not known."""
+        if self.gold is None:
+            raise ValueError(f"sample {self.id!r} has no gold answer to score against")
+        return self.gold
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prompt:
@@ -142,6 +149,21 @@ def _nothing_expected(_: "Sequence[Posterior]") -> float | None:
     return None
 
 
+def _free(_: Any, _times_s: "Sequence[float]") -> "Template":
+    """The grammar of tasks that have none."""
+    return ()
+
+
+def _off_the_grid(gold: Any, _times_s: "Sequence[float]") -> Any:
+    """Of answers in which there are no times, none lies on the grid of frames."""
+    return gold
+
+
+def _as_it_is(value: Any) -> Any:
+    """Of answers that are JSON already."""
+    return value
+
+
 @dataclass(frozen=True, kw_only=True)
 class Task(Generic[Query, Gold]):
     """A question family. `score(parse(render(gold)), gold)` is the best value of every metric."""
@@ -156,16 +178,17 @@ class Task(Generic[Query, Gold]):
     parse: Callable[[Query, str], Gold | Unparsed]
     """Total: never raises, linear time."""
     score: Callable[[Gold | Unparsed, "Sample[Query, Gold]"], Scores]
-    """One value for each key of `metrics`; failures get `Metric.worst` or the clip's worst."""
-    template: Callable[[Query, Sequence[float]], Template]
+    """One value for each key of `metrics`; failures get `Metric.worst` or the clip's worst. Raises
+    ValueError for a sample without a gold answer."""
+    load: Load
+    summarize: Summarize
+    template: Callable[[Query, Sequence[float]], Template] = _free
     """(query, frame times in s) -> the grammar of an answer on the grid of these frames; empty where
     there is none, and answers are written freely."""
-    snap: Callable[[Gold, Sequence[float]], Gold]
+    snap: Callable[[Gold, Sequence[float]], Gold] = _off_the_grid
     """The gold answer moved to the nearest frame times: what a model can say at best."""
-    load: Load
-    to_json: Callable[[Gold], Any]
-    from_json: Callable[[Any], Gold]
-    summarize: Summarize
+    to_json: Callable[[Gold], Any] = _as_it_is
+    from_json: Callable[[Any], Gold] = _as_it_is
     together: Callable[[Sequence[Answered]], Scores] = _nothing_together
     """Figures of many answers that are no mean of single ones, such as a correlation: one value for
     each key of `together_metrics`; of no answer, nothing."""
@@ -236,10 +259,11 @@ class Span:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """One question to a model about one clip."""
+    """One question to a model, about one clip or about nothing but its words."""
 
     id: str
-    video: Path
+    video: Path | None
+    """None: the prompt holds no video, `policy` says nothing, and a template is given no frame times."""
     prompt: Prompt
     policy: FramePolicy
     template: Callable[[Sequence[float]], Template] | None = None

@@ -6,15 +6,13 @@ A schema says which fields there are (`av-captions` takes the fifteen of the rec
 """
 
 import zlib
-from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Any
+from collections.abc import Sequence
+from functools import partial
 
 from kairoscope.answers.captions import parse_caption
 from kairoscope.config import EvalConfig, Recipe, SFTConfig
-from kairoscope.core import FramePolicy, Metric, Prompt, Sample, Scores, Task, Template, Unparsed
+from kairoscope.core import FramePolicy, Metric, Prompt, Scores, Task, Template, Unparsed
 from kairoscope.data.captions import Caption, CaptionQuery, CaptionSample, load_captions
-from kairoscope.data.rows import Problem
 from kairoscope.fields.normalise import allowed, normalised_label
 from kairoscope.fields.schema import Field, Schema, load_schema
 from kairoscope.fields.scores import caption_scores
@@ -64,39 +62,24 @@ def caption_task(schema: Schema, name: str = NAME) -> Task[CaptionQuery, Caption
     """
 
     def score(answer: Caption | Unparsed, sample: CaptionSample) -> Scores:
-        if sample.gold is None:
-            raise ValueError(f"sample {sample.id!r} has no gold answer to score against")
-        return caption_scores(schema, answer, sample.gold)
+        return caption_scores(schema, answer, sample.truth)
 
     def template(query: CaptionQuery, _times_s: Sequence[float]) -> Template:
         return caption_template(schema, query)
-
-    def load(
-        path: Path,
-        problems: list[Problem] | None = None,
-        *,
-        column: str | None = None,
-        split: str | None = None,
-    ) -> Sequence[Sample[CaptionQuery, Caption]]:
-        return load_captions(schema, path, problems, column=column, split=split)
-
-    def from_json(row: Mapping[str, Any]) -> Caption:
-        return normalised_label(schema, row)[0]
 
     return Task(
         name=name,
         version=zlib.crc32(canonical_json(plain(schema)).encode()),
         metrics=METRICS,
         headline="fields_right",
-        prompt=lambda query: prompt_of(schema, query),
-        render=lambda query, gold: render_caption(schema, query, gold),
-        parse=lambda query, text: parse_caption(schema, query, text),
+        prompt=partial(prompt_of, schema),
+        render=partial(render_caption, schema),
+        parse=partial(parse_caption, schema),
         score=score,
         template=template,
-        snap=lambda gold, _times_s: gold,
-        load=load,
+        load=partial(load_captions, schema),
         to_json=caption_json,
-        from_json=from_json,
+        from_json=lambda row: normalised_label(schema, row)[0],
         summarize=summarizer(schema),
     )
 

@@ -5,25 +5,11 @@ whether it is the same text, and by the words that it shares; a task with a gram
 own (see the other recipes) says more.
 """
 
-from collections.abc import Sequence
-from pathlib import Path
-
 from kairoscope.config import EvalConfig, Recipe, SFTConfig
-from kairoscope.core import (
-    FramePolicy,
-    Metric,
-    Prompt,
-    Sample,
-    Scores,
-    Task,
-    Template,
-    Unparsed,
-)
+from kairoscope.core import FramePolicy, Metric, Prompt, Sample, Scores, Task, Unparsed
 from kairoscope.data.any_conversations import Words, load_any
-from kairoscope.data.rows import Problem
 from kairoscope.metrics.texts import summarize_texts, text_scores
 
-ConversationSample = Sample[Words, str]
 END = "<|im_end|>"
 
 # --- what is asked and answered --------------------------------------------------------------
@@ -46,16 +32,6 @@ def parse(_: Words, text: str) -> str | Unparsed:
     return said or Unparsed("it is empty")
 
 
-def template(_: Words, _times_s: Sequence[float]) -> Template:
-    """Empty: answers follow no grammar, and are written freely."""
-    return ()
-
-
-def snap(gold: str, _times_s: Sequence[float]) -> str:
-    """Nothing of a free text lies on the grid of frames."""
-    return gold
-
-
 # --- how it is scored ------------------------------------------------------------------------
 
 METRICS = {
@@ -64,26 +40,12 @@ METRICS = {
 }
 
 
-def score(answer: str | Unparsed, sample: ConversationSample) -> Scores:
-    """Scores of one answer. Raises ValueError for a sample without a gold answer."""
-    if sample.gold is None:
-        raise ValueError(f"sample {sample.id!r} has no gold answer to score against")
-    return text_scores(answer, sample.gold)
+def score(answer: str | Unparsed, sample: Sample[Words, str]) -> Scores:
+    """Scores of one answer."""
+    return text_scores(answer, sample.truth)
 
 
-# --- where it comes from ---------------------------------------------------------------------
-
-
-def load(
-    path: Path,
-    problems: list[Problem] | None = None,
-    *,
-    column: str | None = None,
-    split: str | None = None,
-) -> Sequence[ConversationSample]:
-    """A dataset of conversations, or a file of them -> samples."""
-    return load_any(path, problems, column=column, split=split)
-
+# --- the task, and what was found best -------------------------------------------------------
 
 TASK: Task[Words, str] = Task(
     name="conversation",
@@ -94,11 +56,7 @@ TASK: Task[Words, str] = Task(
     render=render,
     parse=parse,
     score=score,
-    template=template,
-    snap=snap,
-    load=load,
-    to_json=lambda gold: gold,
-    from_json=str,
+    load=load_any,
     summarize=summarize_texts,
 )
 

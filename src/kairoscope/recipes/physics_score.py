@@ -6,27 +6,13 @@ of them, and is read as its mean, too.
 """
 
 from collections.abc import Sequence
-from pathlib import Path
 
 from kairoscope.answers.scores import parse_score
 from kairoscope.config import EvalConfig, GRPOConfig, Recipe, SFTConfig
-from kairoscope.core import (
-    FramePolicy,
-    Metric,
-    Prompt,
-    Sample,
-    Scores,
-    Slot,
-    Task,
-    Template,
-    Unparsed,
-)
-from kairoscope.data.rows import Problem
-from kairoscope.data.scores import Question, load_scored
+from kairoscope.core import FramePolicy, Metric, Prompt, Scores, Slot, Task, Template, Unparsed
+from kairoscope.data.scores import Question, ScoreSample, load_scored
 from kairoscope.metrics.scores import one_score, summarize_scores, together
 from kairoscope.scale import SCORES, SLOT, expected_score
-
-ScoreSample = Sample[Question, int]
 
 # --- what is asked -------------------------------------------------------------------------
 
@@ -59,11 +45,6 @@ def template(_: Question, _times_s: Sequence[float]) -> Template:
     return ("<answer>", Slot(name=SLOT, choices=tuple(map(str, SCORES))), "</answer>")
 
 
-def snap(gold: int, _times_s: Sequence[float]) -> int:
-    """A score does not lie on the grid of frames."""
-    return gold
-
-
 # --- how it is scored ----------------------------------------------------------------------
 
 METRICS = {
@@ -91,41 +72,11 @@ TOGETHER = {
 
 
 def score(answer: int | Unparsed, sample: ScoreSample) -> Scores:
-    """Scores of one answer; one that failed counts as the score farthest from the truth.
-
-    Raises ValueError for a sample without a gold answer.
-    """
-    if sample.gold is None:
-        raise ValueError(f"sample {sample.id!r} has no gold answer to score against")
-    return one_score(answer, sample.gold)
+    """Scores of one answer; one that failed counts as the score farthest from the truth."""
+    return one_score(answer, sample.truth)
 
 
-# --- where it comes from -------------------------------------------------------------------
-
-
-def load(
-    path: Path,
-    problems: list[Problem] | None = None,
-    *,
-    column: str | None = None,
-    split: str | None = None,
-) -> Sequence[ScoreSample]:
-    """A folder with `labels.jsonl`, or a dataset of conversations on disk -> samples."""
-    return load_scored(path, problems, column=column, split=split)
-
-
-def to_json(gold: int) -> int:
-    """The score itself."""
-    return gold
-
-
-def from_json(row: object) -> int:
-    """The inverse of `to_json`. Raises ValueError for what is no score."""
-    if row not in SCORES or isinstance(row, bool | float):
-        raise ValueError(f"{row!r} is no score")
-    assert isinstance(row, int)
-    return row
-
+# --- the task, and what was found best -----------------------------------------------------
 
 TASK: Task[Question, int] = Task(
     name="physics-score",
@@ -137,17 +88,12 @@ TASK: Task[Question, int] = Task(
     parse=parse,
     score=score,
     template=template,
-    snap=snap,
-    load=load,
-    to_json=to_json,
-    from_json=from_json,
+    load=load_scored,
     summarize=summarize_scores,
     together=together,
     together_metrics=TOGETHER,
     expected=expected_score,
 )
-
-# --- what was found best -------------------------------------------------------------------
 
 RECIPE = Recipe(
     name="physics-score",

@@ -6,22 +6,11 @@ of the time since the boundary before, with every event identified.
 """
 
 from collections.abc import Sequence
-from pathlib import Path
 
 from kairoscope.answers import parse_events
 from kairoscope.config import EvalConfig, GRPOConfig, Recipe, SFTConfig
-from kairoscope.core import (
-    FramePolicy,
-    Metric,
-    Prompt,
-    Sample,
-    Scores,
-    Slot,
-    Task,
-    Template,
-    Unparsed,
-)
-from kairoscope.data.rows import Problem
+from kairoscope.core import FramePolicy, Metric, Prompt, Scores, Slot, Task, Template, Unparsed
+from kairoscope.data.labels import EventSample
 from kairoscope.data.sources import load_samples
 from kairoscope.events import (
     Event,
@@ -38,8 +27,6 @@ from kairoscope.events import (
     time_grid,
 )
 from kairoscope.metrics import answer_scores, event_errors, summarize
-
-EventSample = Sample[Query, Events]
 
 # --- what is asked -------------------------------------------------------------------------
 
@@ -129,28 +116,11 @@ METRICS = {
 
 
 def score(answer: Events | Unparsed, sample: EventSample) -> Scores:
-    """Scores of one answer; an event without one gets the worst value possible in the clip.
-
-    Raises ValueError for a sample without a gold answer.
-    """
-    if sample.gold is None:
-        raise ValueError(f"sample {sample.id!r} has no gold answer to score against")
-    return answer_scores(event_errors(answer, sample.gold, sample.query, sample.duration_s))
+    """Scores of one answer; an event without one gets the worst value possible in the clip."""
+    return answer_scores(event_errors(answer, sample.truth, sample.query, sample.duration_s))
 
 
-# --- where it comes from -------------------------------------------------------------------
-
-
-def load(
-    path: Path,
-    problems: list[Problem] | None = None,
-    *,
-    column: str | None = None,
-    split: str | None = None,
-) -> Sequence[EventSample]:
-    """A folder with `labels.jsonl`, or a dataset of conversations on disk -> samples."""
-    return load_samples(path, problems, column=column, split=split)
-
+# --- the task, and what was found best -----------------------------------------------------
 
 TASK: Task[Query, Events] = Task(
     name="subtask-times",
@@ -163,13 +133,11 @@ TASK: Task[Query, Events] = Task(
     score=score,
     template=template,
     snap=snap,
-    load=load,
+    load=load_samples,
     to_json=events_to_json,
     from_json=events_from_json,
     summarize=summarize,
 )
-
-# --- what was found best -------------------------------------------------------------------
 
 RECIPE = Recipe(
     name="subtask-times",

@@ -8,11 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kairoscope.core import Sample, Slot, Template, Unparsed
+from kairoscope.data.labels import EventSample
 from kairoscope.events import Event, Events
 from kairoscope.recipes.subtask_times import (
     METRICS,
     TASK,
-    EventSample,
     parse,
     prompt,
     render,
