@@ -54,7 +54,7 @@ def is_no_recipe(word: str) -> bool:
     """Whether a word after `--model` is another model, and not the recipe."""
     from kairoscope.recipes import RECIPES
 
-    return none_of(tuple(RECIPES))(word)
+    return none_of(tuple(RECIPES))(word.partition(":")[0])
 
 
 def axes_of(

@@ -27,8 +27,6 @@ from kairoscope.report.sweep import CELLS, CellRun, Divided, sweep_figures
 from kairoscope.runs import Run
 from kairoscope.storage import plain
 
-HEADLINE = "mre_percent"
-"""The score that `report.sweep` knows how to compare clip by clip."""
 SPLIT_SEED = 0
 FEWEST_GROUPS = 4
 """Two on each side: with one there is no interval."""
@@ -68,14 +66,8 @@ def sweep_stage(
         prices: for the cost of a cell.
 
     Raises:
-        UserError: not one cell has figures, the folder belongs to something else, or the recipe is not
-            about times.
+        UserError: not one cell has figures, or the folder belongs to something else.
     """
-    if recipe.task.headline != HEADLINE:
-        raise UserError(
-            f"several settings of {recipe.name} cannot be told apart yet: a sweep is for recipes that are "
-            "scored by times; evaluate one at a time, and put them beside each other with kairoscope report"
-        )
     divided = divide(samples, validation)
     settings = _settings(recipe, cells, samples, validation, prompt)
     found: list[CellRun] = []
@@ -105,7 +97,7 @@ def sweep_stage(
             out,
             found,
             divided,
-            summarize=recipe.task.summarize,
+            task=recipe.task,
             draws=cells[0].config.bootstrap_draws,
         )
         run.write_json("sweep.json", table)

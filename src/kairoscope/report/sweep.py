@@ -4,21 +4,26 @@ A setting is chosen on the validation split alone. The figure of the winner on t
 nothing was chosen, stands beside it.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from kairoscope.core import Record, Summarize
-from kairoscope.report.figures import HEADLINE, dig, headline
-from kairoscope.report.paired import ClipScores, clip_scores, differences
+from kairoscope.core import Record, Task
+from kairoscope.report.figures import dig
+from kairoscope.report.sweep_headline import (
+    Drawn,
+    Row,
+    drawn,
+    group_word,
+    headline_of,
+    step_between,
+    without_pixels,
+    words_of,
+)
 from kairoscope.runs import Run, read_records
 
-Row = dict[str, Any]
-SumUp = Callable[..., dict[str, Any]]
-"""(records, control) -> metrics."""
 CELLS = "cells"
 """In the sweep's folder: one evaluation a cell."""
 
@@ -50,12 +55,24 @@ class Divided:
 
 @dataclass(frozen=True, slots=True)
 class _Read:
-    """Answers of a cell."""
+    """Answers of a cell, and its headline on the clips that the winner is chosen on."""
 
     cell: CellRun
     records: Sequence[Record]
     control: Sequence[Record]
-    scores: Mapping[str, ClipScores]
+    chosen_on: Drawn | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Judge:
+    """How cells are judged: the same for all."""
+
+    task: Task[Any, Any]
+    draws: int
+
+    def drawn(self, records: Sequence[Record], ids: Sequence[str]) -> Drawn | None:
+        """The headline over these clips."""
+        return drawn(self.task, _of(records, ids), self.draws)
 
 
 def sweep_figures(
@@ -63,7 +80,7 @@ def sweep_figures(
     cells: Sequence[CellRun],
     divided: Divided,
     *,
-    summarize: Summarize,
+    task: Task[Any, Any],
     draws: int,
 ) -> Row:
     """The object of `sweep.json`: a row for every cell, the winner, and its figure on the test split.
@@ -72,31 +89,38 @@ def sweep_figures(
         folder: of the sweep.
         cells: in the order of the table.
         divided: the split.
-        summarize: of the task.
+        task: whose headline cells are compared by.
         draws: of the bootstrap.
     """
-    sum_up = partial(summarize, draws=draws)
-    read = {cell.folder: _read(folder, cell) for cell in cells if cell.problem is None}
+    judge, headline = _Judge(task, draws), headline_of(task)
+    read = {
+        cell.folder: _read(folder, cell, divided, judge) for cell in cells if cell.problem is None
+    }
     rows = [
-        _row(place, cell, read.get(cell.folder), divided, sum_up)
+        _row(place, cell, read.get(cell.folder), divided, judge)
         for place, cell in enumerate(cells, 1)
     ]
     known = [row for row in rows if row["figures"] is not None]
     found: Row = {"cells": rows, "winner": None, "test": None, "split": _split(divided)}
     found["headline"] = {
-        "label": HEADLINE.label,
-        "brief": HEADLINE.brief,
-        "suffix": HEADLINE.suffix,
-        "better": HEADLINE.better,
+        "label": headline.label,
+        "brief": headline.brief,
+        "suffix": headline.suffix,
+        "better": headline.better,
+        "group": group_word(task),
+        **words_of(task.summarize((), draws=0)),
     }
     if known:
-        best = min(known, key=_rank)
+        best = min(known, key=lambda row: _rank(row, headline.better))
         found["winner"] = best["number"]
-        found["test"] = _figures(read[best["folder"]], divided.test, sum_up)
+        winner = read[best["folder"]]
+        on_test = judge.drawn(winner.records, divided.test)
+        found["test"] = on_test and _figures(winner, on_test, divided.test, judge)
         for row in known:
             if row is not best:
-                pair = (read[best["folder"]], read[row["folder"]])
-                row["against_best"] = _against(*pair, divided.validation)
+                row["against_best"] = _against(
+                    winner, read[row["folder"]], divided.validation, judge
+                )
     return found
 
 
@@ -108,20 +132,26 @@ def _split(divided: Divided) -> Row:
     }
 
 
-def _rank(row: Row) -> tuple[float, float, int]:
+def _rank(row: Row, better: str) -> tuple[float, float, int]:
     """The better first; of equals the one that reads and writes less, then the one given first."""
     value = row["figures"]["value"]
     tokens = row["prompt_tokens"] + row["new_tokens"]
-    return (value if HEADLINE.better == "lower" else -value, tokens, row["number"])
+    return (value if better == "lower" else -value, tokens, row["number"])
 
 
-def _read(folder: Path, cell: CellRun) -> _Read:
+def _read(folder: Path, cell: CellRun, divided: Divided, judge: _Judge) -> _Read:
     run = Run.read(folder / CELLS / cell.folder)
     records = read_records(run)
-    return _Read(cell, records, read_records(run, "control"), clip_scores(records))
+    chosen_on = judge.drawn(records, divided.validation)
+    return _Read(cell, records, read_records(run, "control"), chosen_on)
 
 
-def _row(number: int, cell: CellRun, read: _Read | None, divided: Divided, sum_up: SumUp) -> Row:
+def _of(records: Sequence[Record], ids: Sequence[str]) -> list[Record]:
+    wanted = set(ids)
+    return [record for record in records if record.sample_id in wanted]
+
+
+def _row(number: int, cell: CellRun, read: _Read | None, divided: Divided, judge: _Judge) -> Row:
     row: Row = {
         "number": number,
         "name": cell.name,
@@ -133,30 +163,29 @@ def _row(number: int, cell: CellRun, read: _Read | None, divided: Divided, sum_u
     }
     if read is None:
         return row
-    row["figures"] = _figures(read, divided.validation, sum_up)
-    if row["figures"] is None:
+    if read.chosen_on is None:
         row["problem"] = "no answer about a clip of the validation split"
+    else:
+        row["figures"] = _figures(read, read.chosen_on, divided.validation, judge)
     return row | _cost(read)
 
 
-def _figures(read: _Read, ids: Sequence[str], sum_up: SumUp) -> Row | None:
-    """Headline, interval and what it means little without, over these clips; None without any."""
-    wanted = set(ids)
-    records = [record for record in read.records if record.sample_id in wanted]
-    if not records:
-        return None
-    control = [record for record in read.control if record.sample_id in wanted]
-    metrics = sum_up(records, control=control)
-    figure = headline(metrics)
+def _figures(read: _Read, over: Drawn, ids: Sequence[str], judge: _Judge) -> Row:
+    """Headline, interval and what it means little without, over these clips."""
+    headline = headline_of(judge.task)
+    control = _of(read.control, ids)
+    # Intervals of everything else stand on the cell's own page.
+    metrics = judge.task.summarize(_of(read.records, ids), control=control, draws=1)
+    wrong = drawn(judge.task, control, draws=0)
     return {
-        "value": figure.value,
-        "interval": figure.interval,
-        "prior": figure.prior,
-        "skill": figure.skill,
-        "wrong_video": figure.control,
+        "value": over.value,
+        "interval": over.interval,
+        "prior": without_pixels(metrics, headline),
+        "skill": metrics.get("skill"),
+        "wrong_video": None if wrong is None else wrong.value,
         "wrong_video_ratio": dig(metrics, "wrong_video/mre_ratio"),
         "answered": metrics["answered"],
-        "degenerate": metrics["degenerate"],
+        "degenerate": bool(metrics.get("degenerate")),
         "n_clips": metrics["n_clips"],
         "n_groups": metrics["n_groups"],
     }
@@ -184,19 +213,16 @@ def _cost(read: _Read) -> Row:
     }
 
 
-def _against(best: _Read, other: _Read, ids: Sequence[str]) -> Row | None:
-    """How much worse another cell is than the best, clip by clip (paired bootstrap over groups)."""
-    wanted = set(ids)
-    pair = [
-        {name: score for name, score in read.scores.items() if name in wanted}
+def _against(best: _Read, other: _Read, ids: Sequence[str], judge: _Judge) -> Row | None:
+    """How far another cell is from the best over the clips that both have."""
+    shared = {r.sample_id for r in best.records} & {r.sample_id for r in other.records} & set(ids)
+    sides = [
+        read.chosen_on
+        if read.chosen_on is not None and read.chosen_on.num_clips == len(shared)
+        else judge.drawn(read.records, sorted(shared))
         for read in (best, other)
     ]
-    step = next((d for d in differences(*pair) if d.kind is HEADLINE), None)
-    if step is None:
+    before, after = sides
+    if before is None or after is None:
         return None
-    return {
-        "difference": step.difference,
-        "interval": step.interval,
-        "verdict": step.verdict,
-        "n_clips": step.num_clips,
-    }
+    return step_between(before, after, headline_of(judge.task).better)

@@ -80,7 +80,7 @@ def sweep_blocks(run: Run, found: Row) -> list[Block]:
 def _cost(found: Row, rows: list[Row]) -> list[Block]:
     label, unit = found["headline"]["label"], found["headline"]["suffix"]
     drawn = cost_plot(rows, winner=found["winner"], label=label, unit=unit)
-    return [Plot("sweep-cost", drawn, "Accuracy against cost; numbers are those of the table")]
+    return [Plot("sweep-cost", drawn, f"{label} against cost; numbers are those of the table")]
 
 
 def _and(names: list[str]) -> str:
@@ -98,14 +98,16 @@ def verdict(found: Row) -> str:
     best = winner_of(found)
     if best is None:
         return "Not one setting has figures."
-    unit, label = found["headline"]["suffix"], found["headline"]["label"].lower()
+    headline = found["headline"]
+    unit, group = headline["suffix"], headline["group"]
     chosen = "on the validation split" if found["test"] else "on all clips"
     words = (
-        f"Of {counted(len(found['cells']), 'setting')}, {best['name']} has the best {label} {chosen}: "
-        f"{_with_interval(best['figures'], unit)}."
+        f"Of {counted(len(found['cells']), 'setting')}, {best['name']} does best. {headline['label']} "
+        f"{chosen}: {_with_interval(best['figures'], unit, group)}."
     )
     if found["test"]:
-        words += f" On the test split, on which nothing was chosen: {_with_interval(found['test'], unit)}."
+        measured = _with_interval(found["test"], unit, group)
+        words += f" On the test split, on which nothing was chosen: {measured}."
     else:
         words += " Nothing is left to measure it on: this figure is flattering."
     if best["figures"]["degenerate"]:
@@ -113,9 +115,9 @@ def verdict(found: Row) -> str:
     return f"{words} {_rivals(found)}"
 
 
-def _with_interval(figures: Row, unit: str) -> str:
+def _with_interval(figures: Row, unit: str, group: str) -> str:
     ends = interval(figures["interval"], unit)
-    groups = counted(figures["n_groups"], "demonstration")
+    groups = counted(figures["n_groups"], group)
     about = f"95 %: {ends}; " if ends else ""
     return (
         f"{shown(figures['value'], unit)} ({about}{counted(figures['n_clips'], 'clip')}, {groups})"
@@ -136,18 +138,23 @@ def _rivals(found: Row) -> str:
 
 
 def _cards(found: Row) -> list[Block]:
-    best, unit = winner_of(found), found["headline"]["suffix"]
+    best, headline = winner_of(found), found["headline"]
     if best is None:
         return []
+    unit = headline["suffix"]
     measured = found["test"] or best["figures"]
     where = "test" if found["test"] else "all clips"
     ratio = measured["wrong_video_ratio"]
-    times = "not measured" if ratio is None else f"{ratio:.1f} times the error with the right one"
+    times = "the same, asked about another clip"
+    if measured["wrong_video"] is None:
+        times = "not measured"
+    elif ratio is not None:
+        times = f"{ratio:.1f} times the error with the right one"
     return [
         Cards(
             [
                 Card(
-                    f"{found['headline']['label']}, {where}",
+                    f"{headline['label']}, {where}",
                     Number(measured["value"], unit),
                     f"{best['name']}; 95 %: {interval(measured['interval'], unit) or 'unknown'}",
                 ),
@@ -156,8 +163,12 @@ def _cards(found: Row) -> list[Block]:
                     Number(best["figures"]["value"], unit),
                     "the best of several is flattered by chance",
                 ),
-                Card("No-video prior", Number(measured["prior"], unit), f"{where}, no pixels"),
-                Card("Skill over the prior", Number(measured["skill"]), "1 − error ÷ the prior's"),
+                Card(
+                    headline["prior"],
+                    Number(measured["prior"], unit),
+                    f"{where}, {headline['prior_note']}",
+                ),
+                Card("Skill", Number(measured["skill"]), headline["skill_note"]),
                 Card("Wrong-video control", Number(measured["wrong_video"], unit), times),
                 Card("Answered", Number(100 * measured["answered"], "%"), "the rest at its worst"),
             ]
@@ -167,9 +178,10 @@ def _cards(found: Row) -> list[Block]:
 
 def _about_table(found: Row) -> str:
     where = "the validation split" if found["test"] else "all clips"
+    group = found["headline"]["group"]
     return (
-        f"Figures are those of {where}, with 95 % intervals over demonstrations. Differences are taken "
-        "clip by clip against the best (paired bootstrap over demonstrations); one whose interval "
+        f"Figures are those of {where}, with 95 % intervals over {group}s; {found['headline']['better']} is "
+        f"better. Differences are from the best over the same clips (paired bootstrap over {group}s); one whose interval "
         "holds zero is not shown to be real. Seconds, tokens (prompt + new) and cost are those of a clip with "
         "all its trials."
     )
