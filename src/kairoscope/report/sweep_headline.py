@@ -105,10 +105,8 @@ def drawn(task: Task[Any, Any], records: Sequence[Record], draws: int) -> Drawn 
     headline = headline_of(task)
     resamples = Resamples([rows[0].group for rows in clips.values()], draws, seed=0)
     value, over = (_mean if headline.is_mean else _together)(task, clips)
-    parts = []
-    if resamples.num_groups > 1:
-        for first in range(0, draws, DRAWS_AT_ONCE):
-            parts.append(over(resamples.weights(first, first + DRAWS_AT_ONCE)))
+    starts = range(0, draws if resamples.num_groups > 1 else 0, DRAWS_AT_ONCE)
+    parts = [over(resamples.weights(first, first + DRAWS_AT_ONCE)) for first in starts]
     return Drawn(
         headline.factor * value,
         headline.factor * np.concatenate(parts) if parts else None,

@@ -44,7 +44,7 @@ class Judge:
     def answer(
         self, requests: Iterable[Request], sampling: Sampling, decoding: Decoding
     ) -> Iterator[Answer]:
-        clips = {sample.video.read_bytes(): sample for sample in self.samples}
+        clips = {s.video.read_bytes(): s for s in self.samples if s.video}
         asked = {sample.id: sample for sample in self.samples}
         for request in requests:
             assert request.video is not None
