@@ -162,7 +162,7 @@ class Refined:
 
     def _boundaries(self, request: Request, answer: Completion) -> Iterator[_Asked]:
         posteriors = {posterior.slot: posterior for posterior in answer.posteriors}
-        if request.query is None or "end 1" not in posteriors:
+        if request.query is None or request.video is None or "end 1" not in posteriors:
             return
         times_s = frame_times(request.video)
         for place in range(len(request.query)):

@@ -107,6 +107,7 @@ def token_by_token(in_process: InProcessModel, request: Request) -> str:
     """The likeliest token that the expression allows, one after the other, with our own network."""
     checkpoint = in_process.checkpoint
     tokenizer = checkpoint.encoder.tokenizer
+    assert request.video is not None
     frames = load_frames(request.video, request.policy)
     encoded = expected_input(checkpoint.encoder, request.prompt, frames, request.policy)
     assert request.template is not None

@@ -97,6 +97,7 @@ class SeeingModel:
         }
         for request in reversed(requests):
             self.asked.append(request.id)
+            assert request.video is not None
             if not request.video.exists():
                 yield request.id, Failed(reason="no such file")
                 continue

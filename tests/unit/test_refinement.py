@@ -137,12 +137,14 @@ class Careful:
     ) -> Iterator[Answer]:
         for request in requests:
             self.asked.append((request.id, request.query, request.span, request.policy))
+            assert request.video is not None
             if not request.video.is_file():
                 yield request.id, Failed(reason="no such file")
                 continue
             yield request.id, (self._one(request),) * sampling.trials
 
     def _one(self, request: Request) -> Completion:
+        assert request.video is not None
         frames = load_frames(request.video, request.policy, span=request.span)
         began_s, slow = 0.0, 1.0
         truth = list(self.ends_s)

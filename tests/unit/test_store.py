@@ -70,11 +70,13 @@ class Drawing:
     def _one(self, request: Request, sampling: Sampling) -> tuple[Completion, ...] | Failed:
         trials = range(sampling.first_trial, sampling.first_trial + sampling.trials)
         self.asked += [(request.id, trial) for trial in trials]
+        assert request.video is not None
         if not request.video.is_file():
             return Failed(reason="no such file")
         return tuple(self._completion(request, sampling, trial) for trial in trials)
 
     def _completion(self, request: Request, sampling: Sampling, trial: int) -> Completion:
+        assert request.video is not None
         words = (request.video.read_bytes(), request.prompt, sampling.seed, trial)
         weights = [math.exp(5 * chance(*words, t)) for t in TIMES_S]
         slot = template(TIMES_S)[1]
@@ -303,6 +305,7 @@ def test_a_clip_that_changes_under_the_model_is_not_kept(
     @dataclass
     class Disturbed(Drawing):
         def _one(self, request: Request, sampling: Sampling) -> tuple[Completion, ...] | Failed:
+            assert request.video is not None
             request.video.write_bytes(b"written meanwhile")
             return super()._one(request, sampling)
 

@@ -33,7 +33,7 @@ class Encoder:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Encoded:
-    """A prompt with its video, ready for the network."""
+    """A prompt with its video, if there is one, ready for the network."""
 
     token_ids: tuple[int, ...]
     positions_3L: torch.Tensor
@@ -63,9 +63,10 @@ class Film:
 
 
 def films(prompts: Sequence[Encoded], geometry: PatchGeometry) -> tuple[Film, ...]:
-    """The frames of prompts; neighbours of one size are joined."""
+    """The frames of those prompts that have any; neighbours of one size are joined."""
     made: list[Film] = []
-    for size, alike in groupby(prompts, key=lambda prompt: prompt.grid_thw[1:]):
+    filmed = (prompt for prompt in prompts if len(prompt.pixels_THWC))
+    for size, alike in groupby(filmed, key=lambda prompt: prompt.grid_thw[1:]):
         pixels = [_whole_patches(prompt.pixels_THWC, geometry.temporal) for prompt in alike]
         joined = pixels[0] if len(pixels) == 1 else torch.cat(pixels)
         made.append(Film(pixels_THWC=joined, grid_thw=(len(joined) // geometry.temporal, *size)))
@@ -96,7 +97,9 @@ def film_inputs(
 def video_inputs(
     encoder: Encoder, prompts: Sequence[Encoded], device: torch.device | str
 ) -> dict[str, torch.Tensor]:
-    """The network's arguments for the pixels of a batch of prompts."""
+    """The network's arguments for the pixels of a batch of prompts; none where none has a video."""
+    if not any(len(prompt.pixels_THWC) for prompt in prompts):
+        return {}
     return film_inputs(films(prompts, encoder.geometry), encoder.geometry, device)
 
 
@@ -160,7 +163,7 @@ def encode(
     Args:
         encoder: the checkpoint's tokenizer, family and patch geometry.
         prompt: what is asked. Raises UserError where it holds the token that stands for video.
-        pixels_THWC: uint8 frames, sides multiples of the patch unit.
+        pixels_THWC: uint8 frames, sides multiples of the patch unit; none where there is no video.
         times_s: presentation time of each frame.
         policy: for the clock of the temporal positions.
     """
@@ -170,7 +173,9 @@ def encode(
     grid_thw = (num_patches, height // geometry.patch_px, width // geometry.patch_px)
     writer = _Writer(encoder, grid_thw[1] // geometry.merge, grid_thw[2] // geometry.merge)
     head, tail = around_the_video(prompt)
-    if encoder.family == "qwen2_5_vl":
+    if not num_frames:
+        writer.text(head + tail)
+    elif encoder.family == "qwen2_5_vl":
         patch_ids = temporal_ids(
             num_patches,
             seconds_per_patch=seconds_per_patch(times_s, policy, geometry.temporal),

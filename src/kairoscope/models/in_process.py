@@ -24,8 +24,9 @@ from kairoscope.models.checkpoint import Checkpoint
 from kairoscope.models.constrain import Piece, compile_template
 from kairoscope.models.decode import Written, check_sampling, decode_free, decode_template
 from kairoscope.models.session import Session
+from kairoscope.models.shown import frames_of
 from kairoscope.models.words import plain_ids
-from kairoscope.video.frames import ClipFrames, load_frames
+from kairoscope.video.frames import ClipFrames
 
 
 class InProcessModel:
@@ -96,8 +97,7 @@ class InProcessModel:
 
     def _frames(self, request: Request) -> ClipFrames | Failed:
         try:
-            geometry = self.checkpoint.encoder.geometry
-            return load_frames(request.video, request.policy, geometry, request.span)
+            return frames_of(request, self.checkpoint.encoder.geometry)
         except UnreadableClip as error:
             return Failed(reason=str(error))
 

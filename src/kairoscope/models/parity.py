@@ -101,7 +101,8 @@ def _vision(encoder: Encoder, expected: Encoded, fed: Fed) -> Check:
         return Check(what=what, expected=wanted, found="not told", good=None)
     gap = fed.num_prompt_tokens - len(expected.token_ids)
     # Without the tokens themselves: frames that are lost or added come in whole patches.
-    kind: Kind = "prompt" if gap % expected.tokens_per_patch else "frames"
+    size = expected.tokens_per_patch
+    kind: Kind = "frames" if size and not gap % size else "prompt"
     wanted = f"{len(expected.token_ids)}, {want} of them vision ({patches})"
     found_text = f"{fed.num_prompt_tokens} ({gap:+d})" if gap else str(fed.num_prompt_tokens)
     return _check("prompt tokens", wanted, found_text, kind, good=gap == 0)

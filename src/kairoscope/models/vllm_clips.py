@@ -7,7 +7,8 @@ from itertools import count, islice
 
 from kairoscope.core import Failed, Request, Template, UnreadableClip
 from kairoscope.models.chat import Encoded, Encoder
-from kairoscope.video.frames import ClipFrames, load_frames
+from kairoscope.models.shown import frames_of
+from kairoscope.video.frames import ClipFrames
 
 THREADS = 2
 _serial = count()
@@ -30,16 +31,16 @@ def decoded(
 ) -> Iterator[list[tuple[Request, ClipFrames | Failed]]]:
     """Chunks of clips; the next one is decoded while the caller works on one."""
 
-    def frames_of(request: Request) -> ClipFrames | Failed:
+    def decode(request: Request) -> ClipFrames | Failed:
         try:
-            return load_frames(request.video, request.policy, encoder.geometry, request.span)
+            return frames_of(request, encoder.geometry)
         except UnreadableClip as error:
             return Failed(reason=str(error))
 
     pool = ThreadPoolExecutor(THREADS)
 
     def begin() -> list[tuple[Request, Future[ClipFrames | Failed]]]:
-        return [(request, pool.submit(frames_of, request)) for request in islice(requests, size)]
+        return [(request, pool.submit(decode, request)) for request in islice(requests, size)]
 
     try:
         chunk = begin()

@@ -34,6 +34,7 @@ from kairoscope.models.reference import expected_input, load_encoder
 from kairoscope.models.server.options import ServerOptions
 from kairoscope.models.server.order import mended, picks
 from kairoscope.models.server.wire import num_samples, seed_of
+from kairoscope.models.shown import named
 from kairoscope.models.vllm_clips import Asked, decoded
 from kairoscope.models.vllm_files import with_processor
 from kairoscope.models.vllm_input import vllm_prompt
@@ -186,7 +187,7 @@ class VllmModel:
         if length <= most:
             return None
         return Failed(
-            reason=f"{asked.request.video}: {length} tokens, of which {most} can be taken: "
+            reason=f"{named(asked.request)}: {length} tokens, of which {most} can be taken: "
             "lower total_pixels or fps"
         )
 
@@ -313,7 +314,7 @@ class VllmModel:
         insist(self.checks, self._about(asked), self._allowed)
 
     def _about(self, asked: Asked) -> str:
-        return f"--model {self.name}, {asked.request.video}"
+        return f"--model {self.name}, {named(asked.request)}"
 
     def _completions(
         self, asked: Asked, texts: Sequence[_Text], sampling: Sampling

@@ -32,6 +32,8 @@ def vllm_prompt(encoder: Encoder, asked: Asked, written: Sequence[int] = ()) -> 
         written: tokens of an answer that has begun.
     """
     request, frames, encoded = asked.request, asked.frames, asked.encoded
+    if request.video is None:
+        return {"prompt_token_ids": [*encoded.token_ids, *written]}
     pixels = encoded.pixels_THWC.numpy()
     if encoder.family == "qwen3_vl":
         # Its times are index / rate: indices that are times, at a rate of one.

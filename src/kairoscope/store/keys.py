@@ -13,11 +13,12 @@ PROBE_S = (0.0, 0.25, 1.0, 2.75)
 """Frame times on which templates are told apart before the clip's own are known."""
 _APART = {"id", "video", "template", "query"}
 """Fields of a request that stand in the key in another form, or not at all."""
+_OF_CLIPS = {"policy", "span"}
 
 
 def question_key(
     request: Request,
-    clip_sha256: str,
+    clip_sha256: str | None,
     sampling: Sampling,
     decoding: Decoding,
     *,
@@ -30,7 +31,8 @@ def question_key(
     Args:
         request: every field counts that says what is asked, also one that is added later. The path
             does not: the clip stands for itself by its bytes.
-        clip_sha256: of the clip's bytes.
+        clip_sha256: of the clip's bytes; None where nothing is shown, and how frames are taken does not
+            count.
         sampling: all of it but which trials.
         decoding: without a template (`free`), the request's own does not count.
         identity: of the model.
@@ -45,8 +47,8 @@ def question_key(
         "clip": clip_sha256,
         "decoding": decoding,
         "sampling": _fields(sampling, {"trials", "first_trial"}),
-        "request": _fields(request, _APART),
-        "template": template_digest(request, PROBE_S, decoding),
+        "request": _fields(request, _APART if request.video else _APART | _OF_CLIPS),
+        "template": template_digest(request, PROBE_S if request.video else (), decoding),
         "id": request.id if draws_by_id and drawn else None,
     }
     return sha256(canonical_json(asked).encode("utf-8")).digest()

@@ -138,7 +138,7 @@ class _Call:
 
     def look_up(self, request: Request) -> tuple[Completion, ...] | _Open:
         """All trials of a question, or what is known of it."""
-        state, key = file_state(request.video), self._key(request)
+        state, key = _state(request), self._key(request)
         found: dict[int, Completion] = {}
         if key is not None:
             key, found = self._found(request, key)
@@ -167,7 +167,7 @@ class _Call:
         if not stored.identity:
             return None  # whose weights nobody knows
         try:
-            clip = hash_clip(request.video)
+            clip = hash_clip(request.video) if request.video is not None else None
         except (UnreadableClip, ValueError):
             return None
         return question_key(
@@ -252,7 +252,7 @@ class _Call:
     def _keep(self, question: _Open, answer: Sequence[Completion]) -> None:
         stored, request = self.stored, question.request
         stored.count.asked += len(answer)
-        if question.key is not None and question.state == file_state(request.video):
+        if question.key is not None and question.state == _state(request):
             asker = Asker(
                 model=stored.name,
                 identity=stored.identity,
@@ -278,6 +278,11 @@ class _Call:
             else:
                 # What answered the same question failed, or could not be kept.
                 self.later[looked.missing[0]].append(looked)
+
+
+def _state(request: Request) -> Any:
+    """Of the clip's file, to see whether it changes under the model."""
+    return file_state(request.video) if request.video is not None else None
 
 
 def _runs(trials: Sequence[int]) -> list[Trials]:

@@ -46,6 +46,27 @@ class ClipFrames:
     """The stamp on every frame; empty texts where the policy stamps nothing."""
 
 
+NO_FRAMES = ClipFrames(
+    info=ClipInfo(
+        path=Path(),
+        duration_s=0.0,
+        num_frames=0,
+        fps=0.0,
+        width=0,
+        height=0,
+        rotation_deg=0,
+        codec="",
+        has_audio=False,
+        variable_rate=False,
+    ),
+    times_s=(),
+    indices=(),
+    pixels_THWC=torch.zeros((0, 0, 0, 3), dtype=torch.uint8),
+    labels=(),
+)
+"""What is seen where a question comes without a clip."""
+
+
 def load_frames(
     path: Path | str,
     policy: FramePolicy,

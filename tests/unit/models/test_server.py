@@ -433,7 +433,7 @@ def test_a_server_that_dies_ends_the_run_and_what_was_answered_is_given() -> Non
     with serving(small):
         options = ServerOptions(base_url=small.url, concurrency=1, attempts=3)
         model = ServedModel(NAME, options)
-        with pytest.raises(UserError, match=r"3 clips were answered.*only the rest is asked"):
+        with pytest.raises(UserError, match=r"3 questions were answered.*only the rest is asked"):
             keep(model)
     assert len(given) == 3
 

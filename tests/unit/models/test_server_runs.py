@@ -57,7 +57,7 @@ def test_an_evaluation_goes_on_where_the_server_died_and_keeps_no_key(tmp_path: 
     with serving(Small(reply=reply, text_only=lambda _: dead)) as small:
         ended = run(small.url, *words, TMPDIR=str(temporary))
         assert ended.returncode == 2, ended.stderr
-        assert "5 clips were answered in this session" in ended.stderr
+        assert "5 questions were answered in this session" in ended.stderr
         assert KEY not in ended.stdout + ended.stderr
         records = (out / "records.jsonl").read_text().splitlines()
         assert len(records) == 5

@@ -50,6 +50,7 @@ class Judge:
             if request.id.startswith("g0/1"):
                 yield request.id, Failed(reason="cut off")
                 continue
+            assert request.video is not None
             seen = int(shown[request.video].gold or 0) + rng.gauss(0, self.noise)
             weights = [2.0 ** -((seen - score) ** 2) for score in range(1, 6)]
             shares = tuple(w / sum(weights) for w in weights)

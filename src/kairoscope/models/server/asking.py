@@ -40,7 +40,8 @@ from kairoscope.models.server.wire import (
     read_reply,
     request_fields,
 )
-from kairoscope.video.frames import ClipFrames, load_frames
+from kairoscope.models.shown import frames_of, named
+from kairoscope.video.frames import ClipFrames
 from kairoscope.video.sampling import PatchGeometry
 
 NO_VIDEO = re.compile(r"video|image_url|content.?type|content.?part|unsupported", re.IGNORECASE)
@@ -90,24 +91,17 @@ class Asking:
         """
         loop = asyncio.get_running_loop()
         try:
-            frames = await loop.run_in_executor(
-                self._pool,
-                load_frames,
-                request.video,
-                request.policy,
-                self.geometry,
-                request.span,
-            )
+            frames = await loop.run_in_executor(self._pool, frames_of, request, self.geometry)
         except UnreadableClip as error:
             return Outcome(request_id=request.id, answer=Failed(reason=str(error)))
         try:
             found = await self._completions(connection, request, frames)
         except Refused as error:
-            failed = Failed(reason=f"{request.video}: {error}")
+            failed = Failed(reason=f"{named(request)}: {error}")
             return Outcome(request_id=request.id, answer=failed, refused=True)
         except Unanswered as error:
             await blame(connection, self.model, error)
-            failed = Failed(reason=f"{request.video}: the server fails on it ({error})")
+            failed = Failed(reason=f"{named(request)}: the server fails on it ({error})")
             return Outcome(request_id=request.id, answer=failed)
         return Outcome(request_id=request.id, answer=found)
 
@@ -115,6 +109,8 @@ class Asking:
         self, connection: Connection, request: Request, frames: ClipFrames
     ) -> tuple[Completion, ...]:
         template = await self._template(connection, request, frames)
+        if request.video is None:
+            return await self._sent(connection, request, frames, template, "nothing")
         if self._way is None:
             # The first clip finds out how clips can be sent; the others wait for it.
             async with self._settling:

@@ -164,7 +164,7 @@ class ServedModel:
         except Gone as error:
             raise UserError(
                 f"{self.options.base_url}: the server does not answer any more ({error}); "
-                f"{num_answered} clips were answered in this session and are kept: run the same "
+                f"{num_answered} questions were answered in this session and are kept: run the same "
                 "command again when the server is there, and only the rest is asked"
             ) from error
 

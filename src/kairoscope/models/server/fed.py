@@ -35,7 +35,7 @@ def check_fed(
     A server that tells token ids is checked to the token; of others it is only known that a prompt
     shorter than its vision tokens cannot hold them. Pictures sent one by one are not checked.
     """
-    if way == "images" or options.allow_other_frames:
+    if way in ("images", "nothing") or options.allow_other_frames:
         return
     wanted, found = expected_tokens(frames, geometry), fed_tokens(reply)
     if found is None:

@@ -26,8 +26,8 @@ from kairoscope.models.server.wire import Medium
 from kairoscope.video.frames import ClipFrames
 from kairoscope.video.sampling import PatchGeometry
 
-Way = Literal["file", "base64", "frames", "images"]
-"""How frames travel. `frames`: lossless pictures that the server puts together to a video;
+Way = Literal["file", "base64", "frames", "images", "nothing"]
+"""How frames travel; `nothing`: there are none. `frames`: lossless pictures that the server puts together to a video;
 `images`: pictures that the model sees as pictures."""
 WAYS: dict[Send, tuple[Way, ...]] = {
     "auto": ("file", "base64", "frames", "images"),
@@ -92,6 +92,9 @@ def medium(
     way: Way, frames: ClipFrames, policy: FramePolicy, geometry: PatchGeometry, folder: Path
 ) -> Iterator[Medium]:
     """What is sent for a clip. A file in `folder` lasts as long as the context."""
+    if way == "nothing":
+        yield Medium(parts=(), settings={})
+        return
     if way == "images":
         parts = [_image(picture) for picture in as_pictures(frames, None)]
         yield Medium(parts=tuple(parts), settings={})

@@ -14,7 +14,7 @@ class NotAnAnswer(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Medium:
-    """The frames of a clip as parts of a message, and what the server must be told about them."""
+    """The frames of a clip as parts of a message (none without a clip), and what the server must be told about them."""
 
     parts: tuple[Mapping[str, Any], ...]
     settings: Mapping[str, Any]
@@ -42,10 +42,13 @@ class Reply:
 
 
 def messages(prompt: Prompt, medium: Medium) -> list[dict[str, Any]]:
-    """System and user turn; the frames stand between `before` and `after`, as in training."""
+    """System and user turn; the frames, if there are any, stand between `before` and `after`, as in training."""
     found: list[dict[str, Any]] = []
     if prompt.system:
         found.append({"role": "system", "content": prompt.system})
+    if not medium.parts:
+        # One text: servers put something of their own between parts.
+        return [*found, {"role": "user", "content": prompt.before + prompt.after}]
     content: list[Mapping[str, Any]] = []
     if prompt.before:
         content.append({"type": "text", "text": prompt.before})
