@@ -6,6 +6,7 @@ positions that it would have by itself. What is learned from is what was drawn, 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Any
 
 import torch
@@ -51,16 +52,22 @@ class Branches:
 
 
 def branches(encoded: Encoded, rollouts: Sequence[Rollout]) -> Branches:
-    """Put a prompt and one or more answers to it together."""
-    start = len(encoded.token_ids)
-    # Nothing is asked after an answer's last token, so it is not read.
-    read_tokens = [rollout.token_ids[:-1] for rollout in rollouts]
+    """Put a prompt and one or more answers to it together.
+
+    What all answers begin with before their first choice is computed once, too, as if it were prompt.
+    """
+    shared = _shared(rollouts)
+    trunk = [*encoded.token_ids, *rollouts[0].token_ids[:shared]]
+    start = len(trunk)
+    # Nothing is asked after an answer's last choice, so no more of it is read.
+    read_tokens = [rollout.token_ids[shared : rollout.choices[-1]] for rollout in rollouts]
     length = start + sum(map(len, read_tokens))
     ids = torch.zeros((1, length), dtype=torch.long)
     positions = torch.zeros((3, 1, length), dtype=torch.long)
     mask = torch.zeros((1, length, length), dtype=torch.bool)
-    ids[0, :start] = torch.tensor(encoded.token_ids)
-    positions[:, 0, :start] = encoded.positions_3L
+    ids[0, :start] = torch.tensor(trunk)
+    positions[:, 0, : start - shared] = encoded.positions_3L
+    positions[:, 0, start - shared : start] = encoded.next_position + torch.arange(shared)
     mask[0, :start, :start] = torch.ones((start, start), dtype=torch.bool).tril()
     mask[0, start:, :start] = True
     choices: list[tuple[int, int, int, int]] = []
@@ -68,10 +75,10 @@ def branches(encoded: Encoded, rollouts: Sequence[Rollout]) -> Branches:
     for number, (rollout, tokens) in enumerate(zip(rollouts, read_tokens, strict=True)):
         end = first + len(tokens)
         ids[0, first:end] = torch.tensor(tokens, dtype=torch.long)
-        positions[:, 0, first:end] = encoded.next_position + torch.arange(len(tokens))
+        positions[:, 0, first:end] = encoded.next_position + shared + torch.arange(len(tokens))
         mask[0, first:end, first:end] = torch.ones((len(tokens),) * 2, dtype=torch.bool).tril()
         for place, at in enumerate(rollout.choices):
-            column = first + at - 1 if at else start - 1
+            column = (first if at > shared else start) + max(at - shared, 0) - 1
             choices.append((column, rollout.token_ids[at], number, place))
         first = end
     columns, chosen, answers, places = torch.tensor(choices).unbind(1)
@@ -86,6 +93,13 @@ def branches(encoded: Encoded, rollouts: Sequence[Rollout]) -> Branches:
         answers_N=answers,
         places_N=places,
     )
+
+
+def _shared(rollouts: Sequence[Rollout]) -> int:
+    """Tokens that all answers begin with and that had to come in each of them."""
+    forced = [rollout.token_ids[: rollout.choices[0]] for rollout in rollouts]
+    alike = takewhile(lambda tokens: len(set(tokens)) == 1, zip(*forced, strict=False))
+    return sum(1 for _ in alike)
 
 
 def log_probabilities(

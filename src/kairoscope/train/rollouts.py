@@ -119,13 +119,16 @@ def draw_groups(
         generators: one source of randomness for each answer, group by group; an answer depends on no
             other one's.
     """
+    size = drawing.group_size
     session = Session(network, encoder, [one.encoded for one in asked], seen)
-    session.repeat(drawing.group_size)
-    owners = [one for one in asked for _ in range(drawing.group_size)]
+    owners = [one for one in asked for _ in range(size)]
     rows = [_Row(one, generator) for one, generator in zip(owners, generators, strict=True)]
+    begun = [row.pending for row in rows[::size]]
+    if any(begun):
+        # What has to come first is the same in all answers to a prompt, and read once.
+        session.step(begun)
+    session.repeat(size)
     logits_BV = session.last_BV
-    if any(row.pending for row in rows):
-        logits_BV = session.step([row.pending for row in rows]).last_BV
     while writing := [place for place, row in enumerate(rows) if not row.done]:
         for row in rows:
             row.pending = []
@@ -135,7 +138,6 @@ def draw_groups(
         if all(row.done for row in rows):
             break
         logits_BV = session.step([row.pending for row in rows]).last_BV
-    size = drawing.group_size
     rollouts = [row.rollout for row in rows]
     return [rollouts[first : first + size] for first in range(0, len(rollouts), size)]
 
