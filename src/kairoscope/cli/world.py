@@ -59,6 +59,15 @@ def simulate(
         float | None,
         typer.Option(metavar="4..60", help="Frames a second (default: 30; physics 16; driving 8)."),
     ] = None,
+    crf: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            max=51,
+            metavar="0..51",
+            help="Of drives: higher makes smaller files (default: 23).",
+        ),
+    ] = None,
     workers: Annotated[
         int, typer.Option(min=1, metavar="N", help="Processes; clips of physics need none.")
     ] = 1,
@@ -72,13 +81,15 @@ def simulate(
     """
     if families and world is not World.robot:
         raise UserError("--family is for the robot's world")
+    if crf is not None and world is not World.driving:
+        raise UserError("--crf is for drives")
     if world is World.physics:
         if workers > 1:
             raise UserError("--workers is not for clips of physics, which are quick to make")
         _physics(folder, clips, seed, size or 128, fps or 16.0)
         return
     if world is World.driving:
-        _driving(folder, clips, seed, size or 288, fps or 8.0, workers)
+        _driving(folder, clips, seed, size or 288, fps or 8.0, crf, workers)
         return
     from kairoscope.simulate import FAMILIES_SEEN, generate
 
@@ -113,8 +124,17 @@ def _physics(folder: Path, clips: int, seed: int, size_px: int, fps: float) -> N
     say(f"{counted(clips, 'clip')} and labels.jsonl in {folder}")
 
 
-def _driving(folder: Path, clips: int, seed: int, width_px: int, fps: float, workers: int) -> None:
+def _driving(
+    folder: Path,
+    clips: int,
+    seed: int,
+    width_px: int,
+    fps: float,
+    crf: int | None,
+    workers: int,
+) -> None:
     from kairoscope.simulate.driving import generate_drives
+    from kairoscope.simulate.render import CRF
 
     with bars() as progress:
         generate_drives(
@@ -124,6 +144,7 @@ def _driving(folder: Path, clips: int, seed: int, width_px: int, fps: float, wor
             width_px=width_px,
             height_px=max(96, width_px * 5 // 16 * 2),
             fps=fps,
+            crf=CRF if crf is None else crf,
             workers=workers,
             on_progress=lambda done, total: progress("drawing", done, total),
         )

@@ -30,6 +30,9 @@ Over = Callable[["Floats"], "Floats"]
 DRAWS_AT_ONCE = 250
 SUFFIXES = {"%": "%", "s": " s", "0 to 1": "%"}
 """Unit of a metric -> what stands behind its numbers. Shares are shown in percent."""
+TIMES = HEADLINE.score.rsplit(".", 1)[-1]
+BRIEFS = {TIMES: HEADLINE.brief, "expected_pearson": "Correlation", "fields_right": "Fields right"}
+"""Key of a headline -> its title where there is little room."""
 WITHOUT_LOOKING = {
     "caption": (
         "The commonest answers",
@@ -68,7 +71,7 @@ def headline_of(task: Task[Any, Any]) -> Headline:
     return Headline(
         key=task.headline,
         label=metric.title,
-        brief=HEADLINE.brief if HEADLINE.path.endswith(f"/{task.headline}") else metric.title,
+        brief=BRIEFS.get(task.headline, metric.title),
         suffix=SUFFIXES.get(metric.unit, ""),
         factor=100.0 if metric.unit == "0 to 1" else 1.0,
         better="lower" if metric.best < metric.worst else "higher",
@@ -182,4 +185,4 @@ def words_of(metrics: Mapping[str, Any]) -> dict[str, str]:
 
 def group_word(task: Task[Any, Any]) -> str:
     """What is resampled, as a reader knows it."""
-    return "demonstration" if HEADLINE.path.endswith(f"/{task.headline}") else "group"
+    return "demonstration" if task.headline == TIMES else "group"

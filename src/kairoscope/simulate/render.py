@@ -14,9 +14,10 @@ from kairoscope.core import UserError
 from kairoscope.simulate.scene import Look
 
 _LIBRARIES = {"egl": "libEGL.so.1", "osmesa": "libOSMesa.so.8"}
+CRF = 23
+"""Constant rate factor of x264."""
 _X264: dict[str, object] = {
     "preset": "veryfast",
-    "crf": "23",
     "bf": "0",
     "threads": "1",
     # With macroblock-tree rate control one encoding in fifty differed from the others (x264 165).
@@ -120,11 +121,16 @@ class Canvas:
 
 
 def encode_mp4(
-    frames: Iterable[NDArray[np.uint8]], *, size_px: int | tuple[int, int], fps: float
+    frames: Iterable[NDArray[np.uint8]],
+    *,
+    size_px: int | tuple[int, int],
+    fps: float,
+    crf: int = CRF,
 ) -> bytes:
     """RGB frames `(height, width, 3)` as an MP4: H.264, yuv420p, constant rate, no audio.
 
-    `size_px` is (width, height), or the side of a square; even. The same frames give the same bytes.
+    `size_px` is (width, height), or the side of a square; even. A higher `crf` makes a smaller file.
+    The same frames give the same bytes.
     """
     import av
 
@@ -134,7 +140,7 @@ def encode_mp4(
         stream = container.add_stream("libx264", rate=rate)
         stream.width, stream.height = (size_px, size_px) if isinstance(size_px, int) else size_px
         stream.pix_fmt = "yuv420p"
-        stream.options = _X264
+        stream.options = _X264 | {"crf": str(crf)}
         for index, pixels in enumerate(frames):
             frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels), format="rgb24")
             frame.pts = index

@@ -15,7 +15,7 @@ from kairoscope.core import UserError
 from kairoscope.fields.writing import caption_json
 from kairoscope.simulate.driving.facts import caption_of, draw_drive
 from kairoscope.simulate.driving.picture import frames
-from kairoscope.simulate.render import encode_mp4
+from kairoscope.simulate.render import CRF, encode_mp4
 from kairoscope.storage import plain, whole_file, write_text_atomic
 
 WORLD_VERSION: Final = 1
@@ -35,8 +35,14 @@ class DriveSettings:
     width_px: int
     height_px: int
     fps: float
+    crf: int = CRF
+    """Of the encoder: higher makes smaller files of coarser pictures."""
     world: str = "driving"
     world_version: int = WORLD_VERSION
+
+    def kept(self) -> dict[str, Any]:
+        """What a folder keeps of them; folders from before there was a choice of `crf` go on."""
+        return {k: v for k, v in plain(self).items() if k != "crf" or v != CRF}
 
     def id(self, index: int) -> str:
         """Of clip `index`."""
@@ -51,6 +57,7 @@ def generate_drives(
     width_px: int = 288,
     height_px: int = 160,
     fps: float = 10.0,
+    crf: int = CRF,
     workers: int = 1,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> None:
@@ -62,8 +69,8 @@ def generate_drives(
 
     Raises `UserError` for a bad argument and for a folder made with other settings.
     """
-    settings = _checked(num_clips, seed, width_px, height_px, fps, workers)
-    lock = claim(out, SETTINGS, plain(settings), (CLIPS,), "simulation")
+    settings = _checked(num_clips, seed, width_px, height_px, fps, crf, workers)
+    lock = claim(out, SETTINGS, settings.kept(), (CLIPS,), "simulation")
     try:
         missing = [i for i in range(num_clips) if not label_path(out, settings, i).exists()]
         done = num_clips - len(missing)
@@ -82,7 +89,7 @@ def label_path(out: Path, settings: DriveSettings, index: int) -> Path:
 
 
 def _checked(
-    num_clips: int, seed: int, width_px: int, height_px: int, fps: float, workers: int
+    num_clips: int, seed: int, width_px: int, height_px: int, fps: float, crf: int, workers: int
 ) -> DriveSettings:
     if num_clips < 1 or seed < 0 or workers < 1:
         raise UserError(
@@ -94,7 +101,9 @@ def _checked(
             raise UserError(f"{name}={pixels}: an even number from 96 to 1024 is needed")
     if not 2 <= fps <= 30:
         raise UserError(f"fps={fps}: a value from 2 to 30 is needed")
-    return DriveSettings(seed=seed, width_px=width_px, height_px=height_px, fps=float(fps))
+    if not 0 <= crf <= 51:
+        raise UserError(f"crf={crf}: a value from 0 to 51 is needed")
+    return DriveSettings(seed=seed, width_px=width_px, height_px=height_px, fps=float(fps), crf=crf)
 
 
 def _make(out: Path, settings: DriveSettings, index: int) -> None:
@@ -104,9 +113,8 @@ def _make(out: Path, settings: DriveSettings, index: int) -> None:
     num_frames = round(float(rng.uniform(*DURATION_S)) * settings.fps)
     times_s = np.arange(num_frames) / settings.fps
     size = (settings.width_px, settings.height_px)
-    data = encode_mp4(
-        frames(drive, rng, times_s=times_s, size_px=size), size_px=size, fps=settings.fps
-    )
+    pictures = frames(drive, rng, times_s=times_s, size_px=size)
+    data = encode_mp4(pictures, size_px=size, fps=settings.fps, crf=settings.crf)
     with whole_file(out / CLIPS / f"{settings.id(index)}.{CAMERA}.mp4") as temporary:
         temporary.write_bytes(data)
     label: dict[str, Any] = caption_json(caption_of(drive))
