@@ -13,7 +13,7 @@ from typing import Any
 
 from kairoscope.answers.captions import parse_caption
 from kairoscope.core import Sample, Unparsed, UserError
-from kairoscope.data.clips import VIDEO_SUFFIXES
+from kairoscope.data.camera_clips import clip_of, clips_by_id, is_hidden
 from kairoscope.data.messages import Messages, turns, user_parts
 from kairoscope.data.rows import Problem, kind_of, parse_json_line, show
 from kairoscope.fields.normalise import normalised_label, unknown_keys
@@ -87,8 +87,8 @@ def load_captions(
 def _folder(
     schema: Schema, folder: Path, problems: list[Problem], notes: list[Problem]
 ) -> list[CaptionSample]:
-    videos = _videos(folder)
-    labels = sorted(p for p in folder.rglob(f"*{LABEL_SUFFIX}") if not _hidden(p, folder))
+    videos = clips_by_id(folder)
+    labels = sorted(p for p in folder.rglob(f"*{LABEL_SUFFIX}") if not is_hidden(p, folder))
     samples: list[CaptionSample] = []
     taken: dict[str, Path] = {}
     strangers: dict[str, int] = defaultdict(int)
@@ -103,7 +103,7 @@ def _folder(
             raw = _read(file)
             for key in unknown_keys(schema, raw):
                 strangers[key] += 1
-            samples.append(_sample(schema, name, raw, _video_of(name, videos), file, problems))
+            samples.append(_sample(schema, name, raw, clip_of(name, videos), file, problems))
         except UserError as error:
             problems.append(Problem(where=str(file), what=str(error)))
     problems.extend(_unlabelled(folder, videos, taken))
@@ -125,36 +125,6 @@ def _unlabelled(
         for name, found in sorted(videos.items())
         if name not in taken
     ]
-
-
-def _videos(folder: Path) -> dict[str, list[Path]]:
-    """Id -> its clips: the name up to the first dot, or all of it but the suffix."""
-    found: dict[str, list[Path]] = defaultdict(list)
-    for path in sorted(folder.rglob("*")):
-        if path.suffix.lower() in VIDEO_SUFFIXES and not _hidden(path, folder):
-            found[path.name.partition(".")[0]].append(path)
-    return found
-
-
-def _hidden(path: Path, folder: Path) -> bool:
-    return any(part.startswith(".") for part in path.relative_to(folder).parts)
-
-
-def _video_of(name: str, videos: Mapping[str, Sequence[Path]]) -> Path:
-    """The clip of an id; of several cameras the one that looks ahead."""
-    beginning = name.partition(".")[0]
-    found = [p for p in videos.get(beginning, ()) if p.name.startswith(f"{name}.")]
-    if len(found) == 1:
-        return found[0]
-    ahead = [p for p in found if "front" in p.name.lower()]
-    if len(ahead) == 1:
-        return ahead[0]
-    if not found:
-        raise UserError(f"no clip {name}.<camera>{VIDEO_SUFFIXES[0]} in this folder")
-    names = ", ".join(p.name for p in found[:4])
-    raise UserError(
-        f"several clips have its id ({names}); allowed: one, or one with front in its name"
-    )
 
 
 def _read(file: Path) -> dict[str, Any]:
