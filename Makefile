@@ -19,7 +19,7 @@ RAY := .venv-ray
 
 .venv/.installed-test: .venv/bin/python pyproject.toml constraints.txt
 	$(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt \
-	  -e '.[simulate,test]'
+	  -e '.[simulate,text,test]'
 	@touch $@ .venv/.installed
 
 demo: .venv/.installed

@@ -114,11 +114,30 @@ def conversation_example(folder: Path) -> Path:
     return path
 
 
+def av_questions_example(folder: Path) -> Path:
+    """Nine questions with choices about three clips."""
+    asked = {
+        "What does the light show?": ["Nothing", "Red", "Green"],
+        "How many lanes are there?": ["1", "2", "3", "more"],
+        "Does somebody cross the road?": ["Yes", "No"],
+    }
+    rows = [
+        {"video": f"{i}.mp4", "question": words, "choices": choices, "kind": words.split()[0],
+         "answer": choices[i % len(choices)]}
+        for i in range(3)
+        for words, choices in asked.items()
+    ]  # fmt: skip
+    path = folder / "questions.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    return folder
+
+
 EXAMPLES: dict[str, Callable[[Path], Path]] = {
     "subtask-times": subtask_times_example,
     "physics-score": physics_score_example,
     "av-captions": av_captions_example,
     "conversation": conversation_example,
+    "av-questions": av_questions_example,
 }
 
 each_recipe = pytest.mark.parametrize("recipe", RECIPES.values(), ids=list(RECIPES))

@@ -6,12 +6,13 @@ from collections.abc import Sequence
 
 from kairoscope.answers.section import answer_section
 from kairoscope.core import Unparsed
+from kairoscope.fields.choices import LETTERS
 from kairoscope.fields.schema import folded_text
 
-LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 END_OF_TURN = "<|im_end|>"
 _SHOWN = 60
 _BARE = " \t\r\n*_`\"'()[]{}.:"
+_QUOTES = " \t\r\n\"'`*"
 _LEADING = re.compile(r"[\s*_`\"'(\[]{0,8}([A-Za-z])[\s*_`\"']{0,3}[).:\]](?!\w)")
 _LETTER = r"([B-HJ-Z](?![\w'])|[AI](?=[\"'*_)\]]{0,4}\s{0,4}(?:$|[.:,;<\n])))"
 """Of a text: A and I are words, too, where other words follow."""
@@ -59,10 +60,8 @@ def parse_words(text: str) -> str | Unparsed:
         found = json.loads(section, strict=False) if section.startswith("{") else None
     except (ValueError, RecursionError):
         found = None
-    if isinstance(found, dict):
-        section = str(found.get("answer", ""))
-    words = " ".join(section.split()).strip(" \"'`*")
-    return words or Unparsed("the answer is empty")
+    said = str(found.get("answer", "")) if isinstance(found, dict) else section.strip(_QUOTES)
+    return " ".join(said.split()) or Unparsed("the answer is empty")
 
 
 def _of_letter(letter: str, choices: Sequence[str]) -> str | Unparsed:

@@ -5,14 +5,17 @@ object with one under `conversations` or `messages`, and perhaps `id`, `group` a
 """
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kairoscope.core import Sample, UserError
 from kairoscope.data.messages import Messages, parse_messages, prompt_of, turns, user_parts
 from kairoscope.data.rows import Problem, kind_of, parse_json_line, read_lines, show
+
+if TYPE_CHECKING:
+    from kairoscope.data.conversations import Row
 
 Words = tuple[str, str, str]
 """System text, and the user's words before and after the video."""
@@ -45,6 +48,18 @@ def load_any(
         UserError: neither a dataset nor such a file, a bad row and no list to put it in, or not one
             usable row.
     """
+    return load_rows(path, problems, conversation, column=column, split=split)
+
+
+def load_rows(
+    path: Path,
+    problems: list[Problem] | None,
+    read: "Callable[[Mapping[str, Any], Messages], Row]",
+    *,
+    column: str | None = None,
+    split: str | None = None,
+) -> list[Sample[Any, Any]]:
+    """`load_any` for other tasks: `read` makes a row's sample, or raises UserError without file and line."""
     if kind_of(path) == "folder":
         from kairoscope.data.conversations import COLUMN, is_dataset, read_rows
 
@@ -53,11 +68,11 @@ def load_any(
                 f"{path}: holds no conversations; expected what datasets.save_to_disk wrote, or give "
                 "a .jsonl or .json file of them"
             )
-        rows = read_rows(path, column or COLUMN, conversation, split=split, problems=problems)
+        rows = read_rows(path, column or COLUMN, read, split=split, problems=problems)
         return [row.sample for row in rows]
     if split is not None:
         raise UserError(f"{path}: split {split!r}: a file of JSON has none")
-    return _checked(path, list(_read_file(path, column)), problems)
+    return _checked(path, list(_read_file(path, column, read)), problems)
 
 
 def conversation(row: Mapping[str, Any], messages: Messages) -> AnyConversation:
@@ -87,12 +102,14 @@ def _recording(video: str) -> str:
     return demonstration_of(video) or video
 
 
-def _read_file(file: Path, column: str | None) -> Iterator[tuple[str, AnyConversation | UserError]]:
+def _read_file(
+    file: Path, column: str | None, read: "Callable[[Mapping[str, Any], Messages], Row]"
+) -> "Iterator[tuple[str, Row | UserError]]":
     """(where, row or what is wrong with it)."""
-    for where, read in _rows(file):
+    for where, found in _rows(file):
         try:
-            row = read if isinstance(read, list | dict) else parse_json_line(read)
-            yield where, conversation(*_with_messages(row, column))
+            row = found if isinstance(found, list | dict) else parse_json_line(found)
+            yield where, read(*_with_messages(row, column))
         except UserError as error:
             yield where, error
 
@@ -121,14 +138,14 @@ def _with_messages(row: Any, column: str | None) -> tuple[Mapping[str, Any], Mes
 
 def _checked(
     file: Path,
-    rows: list[tuple[str, AnyConversation | UserError]],
+    rows: "list[tuple[str, Row | UserError]]",
     problems: list[Problem] | None,
-) -> list[ConversationSample]:
+) -> list[Sample[Any, Any]]:
     """Samples with clips beside the file; a name that comes twice has the number of its row behind it."""
     found = [
         Problem(where=where, what=str(row)) for where, row in rows if isinstance(row, UserError)
     ]
-    samples: dict[str, ConversationSample] = {}
+    samples: dict[str, Sample[Any, Any]] = {}
     for number, (_, row) in enumerate(rows, 1):
         if isinstance(row, UserError):
             continue

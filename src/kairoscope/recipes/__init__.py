@@ -2,7 +2,7 @@
 
 from kairoscope.config import Recipe
 from kairoscope.core import UserError
-from kairoscope.recipes import av_captions, conversation, physics_score, subtask_times
+from kairoscope.recipes import av_captions, av_questions, conversation, physics_score, subtask_times
 
 RECIPES: dict[str, Recipe] = {
     recipe.name: recipe
@@ -11,6 +11,7 @@ RECIPES: dict[str, Recipe] = {
         physics_score.RECIPE,
         av_captions.RECIPE,
         conversation.RECIPE,
+        av_questions.RECIPE,
     )
 }
 

@@ -6,8 +6,9 @@ import time
 
 import pytest
 
-from kairoscope.answers.questions import LETTERS, parse_choice, parse_words
+from kairoscope.answers.questions import parse_choice, parse_words
 from kairoscope.core import Unparsed
+from kairoscope.fields.choices import LETTERS
 
 LIGHTS = ("No traffic light", "Green", "Red")
 MOVES = ("Keeps its lane", "Changes lane", "Its lane", "I")
