@@ -10,6 +10,7 @@ import pytest
 
 from kairoscope.core import UserError
 from kairoscope.data.captions import load_captions
+from kairoscope.data.questions import load_questions
 from kairoscope.data.rows import Problem
 from kairoscope.fields import load_schema, normalised_label
 from kairoscope.fields.writing import caption_json
@@ -32,6 +33,7 @@ from kairoscope.simulate.driving.facts import (
 )
 from kairoscope.simulate.driving.path import LANE_M, half_cross_m, junction_m, poses
 from kairoscope.simulate.driving.picture import frames
+from kairoscope.simulate.driving.questions import questions_of
 
 DRIVES = [draw_drive(np.random.default_rng([7, i])) for i in range(600)]
 TIMES_S = np.arange(0, 5, 0.1)
@@ -118,7 +120,43 @@ def test_clips_are_made_once_and_alike_in_any_number_of_processes(tmp_path: Path
     assert json.loads((one / "clips" / "drive_3_00000.label.json").read_text()) == caption_json(
         samples[0].gold or {}
     )
+    assert (one / "questions.jsonl").read_bytes() == (two / "questions.jsonl").read_bytes()
+    generate_drives(two, num_clips=1, **size)
+    assert (one / "questions.jsonl").read_bytes() == (two / "questions.jsonl").read_bytes()
     with pytest.raises(UserError, match="fps"):
         generate_drives(one, num_clips=1, **{**size, "fps": 99.0})
     with pytest.raises(UserError, match="made with"):
         generate_drives(one, num_clips=1, **{**size, "seed": 4})
+
+
+def test_every_question_about_a_drive_is_answered_by_its_caption(tmp_path: Path) -> None:
+    rows, captions = [], {}
+    for number in range(60):
+        drive = draw_drive(np.random.default_rng([4, number]))
+        captions[f"d{number}"] = caption_of(drive)
+        rng = np.random.default_rng([4, number, 1])
+        rows += questions_of(drive, f"d{number}", f"d{number}.mp4", rng)
+    file = tmp_path / "questions.jsonl"
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    samples = load_questions(file)
+    assert len(samples) == len(rows)
+    letters: Counter[tuple[int, int]] = Counter()
+    for sample in samples:
+        caption = captions[sample.group]
+        if not sample.query.choices:
+            continue
+        value = caption[sample.scenario.replace(" ", "_")]
+        said = ("Yes" if value else "No") if isinstance(value, bool) else str(value)
+        assert sample.gold == said
+        assert sample.query.choices.count(said) == 1
+        letters[sample.query.choices.index(said), len(sample.query.choices)] += 1
+    stops = sum(caption["manoeuvre"] == "Stops" for caption in captions.values())
+    assert sum(sample.scenario == "reason, in words" for sample in samples) == stops > 0
+    words = {s.group: s.gold for s in samples if s.scenario == "drive, in words"}
+    assert words == {name: caption["description"] for name, caption in captions.items()}
+    # No letter says more than another: of each number of choices, within four standard deviations.
+    for places in (2, 3, 4):
+        counts = [letters[place, places] for place in range(places)]
+        share, total = 1 / places, sum(counts)
+        for count in counts:
+            assert abs(count - share * total) < 4 * (total * share * (1 - share)) ** 0.5

@@ -1,5 +1,6 @@
 """Simulated drives on disk: clips and their captions, many workers, resumable at any moment."""
 
+import itertools
 import json
 import os
 from collections.abc import Callable
@@ -15,6 +16,7 @@ from kairoscope.core import UserError
 from kairoscope.fields.writing import caption_json
 from kairoscope.simulate.driving.facts import caption_of, draw_drive
 from kairoscope.simulate.driving.picture import frames
+from kairoscope.simulate.driving.questions import questions_of
 from kairoscope.simulate.render import CRF, encode_mp4
 from kairoscope.storage import plain, whole_file, write_text_atomic
 
@@ -22,7 +24,7 @@ WORLD_VERSION: Final = 1
 """Raised whenever the same seed would show other things or label them otherwise."""
 DURATION_S: Final = (4.5, 6.0)
 """Shortest and longest clip; drawn apart from what happens, so that it gives nothing away."""
-SETTINGS, CLIPS = "simulate.json", "clips"
+SETTINGS, CLIPS, QUESTIONS = "simulate.json", "clips", "questions.jsonl"
 CAMERA = "camera_front"
 """Between a clip's id and its suffix, as in the recipe's data sets."""
 
@@ -48,6 +50,10 @@ class DriveSettings:
         """Of clip `index`."""
         return f"drive_{self.seed}_{index:05d}"
 
+    def video(self, index: int) -> str:
+        """Path of clip `index` in the folder."""
+        return f"{CLIPS}/{self.id(index)}.{CAMERA}.mp4"
+
 
 def generate_drives(
     out: Path,
@@ -63,8 +69,8 @@ def generate_drives(
 ) -> None:
     """Write `num_clips` simulated drives: `<id>.camera_front.mp4` beside `<id>.label.json`.
 
-    The labels have the fields of the shipped schema `driving_world`, in the recipe's form. Clip i
-    depends on the seed, the settings and i alone; a call that was killed is finished by the same call
+    The labels have the fields of the shipped schema `driving_world`, in the recipe's form; a
+    `questions.jsonl` asks about all clips that are there. Clip i depends on the seed, the settings and i alone; a call that was killed is finished by the same call
     again, and a larger `num_clips` adds to what is there.
 
     Raises `UserError` for a bad argument and for a folder made with other settings.
@@ -79,6 +85,7 @@ def generate_drives(
             if on_progress is not None:
                 on_progress(done, num_clips)
         tidy(out, (CLIPS,))
+        _write_questions(out, settings)
     finally:
         os.close(lock)
 
@@ -86,6 +93,19 @@ def generate_drives(
 def label_path(out: Path, settings: DriveSettings, index: int) -> Path:
     """Where the label of clip `index` is; it is written after the clip."""
     return out / CLIPS / f"{settings.id(index)}.label.json"
+
+
+def _write_questions(out: Path, settings: DriveSettings) -> None:
+    """About every clip from the first one on, also those of an earlier call for more."""
+    lines: list[str] = []
+    for index in itertools.count():
+        if not label_path(out, settings, index).exists():
+            break
+        drive = draw_drive(np.random.default_rng([settings.seed, index]))
+        rng = np.random.default_rng([settings.seed, index, 1])
+        rows = questions_of(drive, settings.id(index), settings.video(index), rng)
+        lines += [json.dumps(row, ensure_ascii=False) + "\n" for row in rows]
+    write_text_atomic(out / QUESTIONS, lines)
 
 
 def _checked(
@@ -115,7 +135,7 @@ def _make(out: Path, settings: DriveSettings, index: int) -> None:
     size = (settings.width_px, settings.height_px)
     pictures = frames(drive, rng, times_s=times_s, size_px=size)
     data = encode_mp4(pictures, size_px=size, fps=settings.fps, crf=settings.crf)
-    with whole_file(out / CLIPS / f"{settings.id(index)}.{CAMERA}.mp4") as temporary:
+    with whole_file(out / settings.video(index)) as temporary:
         temporary.write_bytes(data)
     label: dict[str, Any] = caption_json(caption_of(drive))
     text = json.dumps(label, indent=2, ensure_ascii=False) + "\n"
