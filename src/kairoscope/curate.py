@@ -231,12 +231,27 @@ def _without_repeats(
         agree = all(other.gold == first.gold for other in others)
         reason: Reason = "duplicate" if agree else "conflict"
         what = "the same clip and answer as" if agree else "another answer about the same clip:"
-        drops += [_drop(other, (reason, f"{what} {first.id}")) for other in others]
+        drops += [
+            _drop(other, (reason, f"{what} {first.id}{_apart(other.gold, first.gold)}"))
+            for other in others
+        ]
         if agree:
             kept.append(first)
         else:
-            drops.append(_drop(first, (reason, f"{what} {others[0].id}")))
+            other = next(other for other in others if other.gold != first.gold)
+            apart = _apart(first.gold, other.gold)
+            drops.append(_drop(first, (reason, f"{what} {other.id}{apart}")))
     return sorted(kept, key=lambda sample: sample.id), drops
+
+
+def _apart(gold: Any, other: Any) -> str:
+    """In what two answers differ, where that is said in few words: fields, or scores."""
+    if gold == other:
+        return ""
+    if isinstance(gold, Mapping) and isinstance(other, Mapping):
+        fields = sorted(key for key in {*gold, *other} if gold.get(key) != other.get(key))
+        return f" ({', '.join(fields)})"
+    return f" ({gold} here, {other} there)" if isinstance(gold, int) else ""
 
 
 def _capped(

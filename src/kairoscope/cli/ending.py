@@ -16,8 +16,8 @@ from kairoscope.core import UserError
 
 FAULT, USER_ERROR = 1, 2
 VERBS = (
-    *("whole", "annotation", "review", "plotting", "evaluation", "video"),
-    *("training", "reinforcement", "planning", "merging"),
+    *("whole", "annotation", "review", "plotting", "evaluation", "judging", "video"),
+    *("curation", "training", "reinforcement", "planning", "merging"),
     *(
         "inspection",
         "reporting",

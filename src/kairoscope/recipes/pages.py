@@ -5,8 +5,15 @@ from pathlib import Path
 from kairoscope.core import UserError
 from kairoscope.recipes import RECIPES
 from kairoscope.report.annotation_page import write_annotation_page
+from kairoscope.report.curation_page import write_curation_page
 from kairoscope.report.document import Heading, write_document
 from kairoscope.report.evaluation_page import write_evaluation_page
+from kairoscope.report.judge_page import (
+    JUDGEMENT,
+    SIMILARITY,
+    write_judge_page,
+    write_likeness_page,
+)
 from kairoscope.report.recipe_document import write_recipe_document
 from kairoscope.report.recipe_training import log_blocks
 from kairoscope.report.reinforcement import reinforcement_blocks
@@ -27,6 +34,12 @@ def write_page(folder: Path) -> Path:
     if run.kind == "evaluation":
         recipe = RECIPES.get(str(run.config.get("task")))
         return write_evaluation_page(folder, targets=recipe.targets if recipe else None)
+    if run.kind == "curation":
+        return write_curation_page(folder)
+    if run.kind == JUDGEMENT:
+        return write_judge_page(folder)
+    if run.kind == SIMILARITY:
+        return write_likeness_page(folder)
     if run.kind == "sweep":
         return write_sweep_page(folder)
     if run.kind == "annotation":

@@ -2,7 +2,7 @@
 
     config.json                 what was asked: recipe, data, model, settings
     benchmark.json              what the test clips are
-    zero_shot/ re_evaluation/   evaluation runs on the same test clips
+    zero_shot/ re_evaluation/   evaluation runs on the same test clips, and the labels that are doubted
     analysis.json               gaps found in the zero-shot answers
     curation.json               every training clip, kept or left out and why
     sft/                        the training run and its best checkpoint
@@ -26,9 +26,11 @@ from kairoscope.data.split import split_by_group
 from kairoscope.evaluate import evaluation_settings
 from kairoscope.models.names import located
 from kairoscope.recipes.curating import curate_stage
+from kairoscope.recipes.label_check import write_doubts
 from kairoscope.recipes.stages import Frames, Progress, evaluate_stage, load_data, load_engine
 from kairoscope.recipes.training import train_stage
 from kairoscope.report.analysis import write_analysis
+from kairoscope.report.label_counts import counts_by_slot
 from kairoscope.report.recipe_document import write_recipe_document
 from kairoscope.runs import Run
 from kairoscope.storage import plain
@@ -251,6 +253,7 @@ def _evaluate(pipeline: Pipeline, splits: Splits, name: str) -> None:
         problems=splits.test_problems,
         prompt=pipeline.prompt,
     )
+    write_doubts(pipeline.recipe.task, pipeline.out / name, pipeline.out / name)
 
 
 def _analyse(pipeline: Pipeline) -> None:
@@ -269,7 +272,8 @@ def _curate(pipeline: Pipeline, splits: Splits, run: Run) -> None:
         on_progress=pipeline.on_progress,
         known=run.read_json("curation.json"),
     )
-    run.write_json("curation.json", curation.manifest())
+    labels = counts_by_slot(pipeline.recipe.task, curation.kept)
+    run.write_json("curation.json", curation.manifest() | {"labels": labels})
 
 
 def _train(pipeline: Pipeline, splits: Splits, run: Run) -> None:

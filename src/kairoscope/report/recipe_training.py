@@ -8,6 +8,7 @@ from typing import Any
 
 from kairoscope.report.blocks import Block, Cell, Code, Heading, Number, Paragraph, Table
 from kairoscope.report.figures import shown
+from kairoscope.report.label_counts import count_blocks
 from kairoscope.report.recipe_evaluation import NOT_RUN, command_block
 from kairoscope.report.recipe_run import RecipeRun
 from kairoscope.report.svg import short, span
@@ -23,14 +24,21 @@ def curation_blocks(run: RecipeRun) -> list[Block]:
     if run.curation is None:
         return [*blocks, Paragraph(NOT_RUN)]
     found = run.curation
-    blocks += [
+    return [
+        *blocks,
         Paragraph(
             f"Of {found['n_in']} samples, {found['n_train']} are to train on, "
             f"{found['n_held_out']} to choose the best checkpoint on, and "
             f"{found['n_dropped']} were left out. {_separation(found['clips'])}"
         ),
         Table(("Samples", "Number"), _counts(found)),
+        *curated_blocks(found),
     ]
+
+
+def curated_blocks(found: Mapping[str, Any]) -> list[Block]:
+    """What was left out and why, and what the rest is like: clips, scenarios and labels."""
+    blocks: list[Block] = []
     if found["drops"]:
         rows = [[d["sample_id"], d["reason"], d["detail"]] for d in found["drops"][:SHOWN_DROPS]]
         blocks += [
@@ -44,9 +52,9 @@ def curation_blocks(run: RecipeRun) -> list[Block]:
         blocks += [
             Heading(3, "The Training Data"),
             Table(("Property", "Value"), _properties(found["clips"]), 2),
-            Table(("Scenario", "Train", "Held out"), _scenarios(found["clips"])),
+            _scenarios(found["clips"]),
         ]
-    return blocks
+    return blocks + count_blocks(found.get("labels", {}))
 
 
 def _separation(clips: Sequence[Mapping[str, Any]]) -> str:
@@ -92,10 +100,15 @@ def _most_common(counts: Counter[str]) -> str:
     return words + (f" and {len(counts) - 4} more" if len(counts) > 4 else "")
 
 
-def _scenarios(clips: Sequence[Mapping[str, Any]]) -> list[list[Cell]]:
+def _scenarios(clips: Sequence[Mapping[str, Any]]) -> Table:
+    """Clips of each, on both sides where anything is held out."""
     counts = Counter((str(clip["scenario"]), str(clip["split"])) for clip in clips)
+    sides = [("Train", "train"), ("Held out", "held_out")]
+    if not any(split == "held_out" for _, split in counts):
+        sides = [("Clips", "train")]
     names = sorted({name for name, _ in counts})
-    return [[name, str(counts[name, "train"]), str(counts[name, "held_out"])] for name in names]
+    rows = [[name, *(str(counts[name, split]) for _, split in sides)] for name in names]
+    return Table(("Scenario", *(title for title, _ in sides)), rows)
 
 
 def training_blocks(run: RecipeRun) -> list[Block]:

@@ -51,9 +51,15 @@ class Judge:
             shown, query = clips[request.video.read_bytes()], asked[request.id].query
             right = chance(shown.id, "right") < 1 - 0.12 * abs(request.policy.fps - 8)
             gold = shown.gold if right else self.samples[hash_of(shown.id, len(clips))].gold
-            yield request.id, tuple(self.completion(query, gold, t) for t in range(sampling.trials))
+            times_s = tuple(i / 8 for i in range(round(8 * (shown.duration_s or 0))))
+            yield (
+                request.id,
+                tuple(self.completion(query, gold, t, times_s) for t in range(sampling.trials)),
+            )
 
-    def completion(self, query: Any, gold: Any, trial: int) -> Completion:
+    def completion(
+        self, query: Any, gold: Any, trial: int, times_s: tuple[float, ...]
+    ) -> Completion:
         task = self.recipe.task
         posteriors: tuple[Posterior, ...] = ()
         if isinstance(gold, int):
@@ -63,7 +69,7 @@ class Judge:
         return Completion(
             text=task.render(query, gold),
             trial=trial,
-            frame_times_s=tuple(i / 8 for i in range(17)),
+            frame_times_s=times_s,
             num_prompt_tokens=50,
             num_vision_tokens=20,
             num_new_tokens=5,
