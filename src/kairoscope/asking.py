@@ -35,7 +35,7 @@ UNSCORED = "unscored"
 FILE = "file"
 """Key of a record's `extra`: state of the file that could not be read."""
 Progress = Callable[[str, int, int], None]
-"""(`records` or `control`, samples finished, samples in all)."""
+"""(`records`, `control` or `blind`, samples finished, samples in all)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,10 +52,10 @@ class Evaluation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
-    """A sample's question about a clip: its own, or for the control another sample's."""
+    """A sample's question about a clip: its own, for a control another sample's, or none at all."""
 
     sample: AnySample
-    clip: AnySample
+    clip: AnySample | None
 
 
 def ask(job: Evaluation, name: str, questions: Sequence[Question], sampling: Sampling) -> None:
@@ -91,7 +91,7 @@ def _requests(job: Evaluation, questions: Iterable[Question]) -> Iterator[Reques
         query = question.sample.query
         yield Request(
             id=question.sample.id,
-            video=question.clip.video,
+            video=question.clip.video if question.clip else None,
             prompt=job.task.prompt(query),
             policy=job.policy,
             template=partial(job.task.template, query),
@@ -130,7 +130,7 @@ def _record(
     unparsed = value.reason if isinstance(value, Unparsed) else None
     record = Record(
         sample_id=sample.id,
-        video=job.run.path_to(question.clip.video),
+        video=job.run.path_to(question.clip.video) if question.clip else "",
         group=sample.group,
         scenario=sample.scenario,
         trial=trial,
@@ -159,6 +159,8 @@ def _record(
 
 def _extra(question: Question, times_s: Sequence[float]) -> dict[str, Any]:
     """What else a record keeps: whose clip was shown, the unreadable file, the label's fault."""
+    if question.clip is None:
+        return {"blind": True}
     if question.clip is not question.sample:
         return {"asked_about": question.clip.id}
     if not times_s:

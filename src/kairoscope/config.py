@@ -130,6 +130,9 @@ class GRPOConfig:
     epsilon_low: float = 0.2
     epsilon_high: float = 0.2
     dual_clip: float = 3.0
+    importance_cap: float = 2.0
+    """Most that an answer's token weighs which a server drew with a smaller probability than the trainer
+    computes."""
     kl_beta: float = 0.0
     """Weight of the k3 estimate of the divergence from the starting weights; 0: none is kept."""
     scale_advantages: bool = True
@@ -189,6 +192,8 @@ class EvalConfig:
     decoding: Decoding = "posterior"
     wrong_video_control: bool = True
     """Ask the same questions about another clip of the same kind: what remains is not seen."""
+    blind_control: bool = False
+    """Ask the same questions without any clip: what remains is known, or guessed from the words."""
     bootstrap_draws: int = 2000
 
 

@@ -193,6 +193,8 @@ class Task(Generic[Query, Gold]):
     """Figures of many answers that are no mean of single ones, such as a correlation: one value for
     each key of `together_metrics`; of no answer, nothing."""
     together_metrics: Mapping[str, Metric] = field(default_factory=dict)
+    turned: "Callable[[Iterable[Sample[Query, Gold]]], list[Sample[Query, Gold]]] | None" = None
+    """Every question again for every turn of its choices; None where there are no choices."""
     expected: "Callable[[Sequence[Posterior]], float | None]" = _nothing_expected
     """The mean of an answer's distribution, where answers are numbers; kept in `Record.extra`."""
 

@@ -3,7 +3,8 @@
     records.jsonl   one row an answer: every sample asked for, in every trial; n in = n out
     unscored.jsonl  answers about clips that their label does not fit; listed, never scored
     control.jsonl   the same questions asked about another clip of the same scenario
-    metrics.json    what the two say together
+    blind.jsonl     the same questions asked without any clip, where that is wanted
+    metrics.json    what they say together
     problems.json   unreadable clips, unparsed answers, samples without gold or without control
 
 Every answer is on disk before the next one is asked for more than the engine's own batch ahead, so
@@ -27,19 +28,26 @@ from kairoscope.asking import (
     ask,
 )
 from kairoscope.config import EvalConfig
-from kairoscope.core import FramePolicy, Model, UserError
+from kairoscope.core import FramePolicy, Model, Slot, UserError
 from kairoscope.data.rows import Problem
+from kairoscope.metrics.blind import gain_over
 from kairoscope.problems import evaluation_problems
 from kairoscope.runs import Run, read_records
 from kairoscope.storage import canonical_json, file_state, plain
 from kairoscope.wrong_video import wrong_clips
 
+BLIND = "blind"
+
 
 def evaluation_settings(config: EvalConfig) -> dict[str, Any]:
-    """Settings as a run keeps them. A first trial of 0, which all older runs had, goes without saying."""
+    """Settings as a run keeps them. What all older runs had, a first trial of 0 and no questions without
+    a clip, goes without saying.
+    """
     settings: dict[str, Any] = plain(config)
     if not settings["sampling"]["first_trial"]:
         del settings["sampling"]["first_trial"]
+    if not settings["blind_control"]:
+        del settings["blind_control"]
     return settings
 
 
@@ -115,6 +123,8 @@ def evaluate(
     unpaired: list[AnySample] = []
     if config.wrong_video_control:
         unpaired = _ask_control(job, scorable)
+    if config.blind_control:
+        _ask_blind(job, scorable)
     records, unscored = read_records(run), read_records(run, UNSCORED)
     listed = evaluation_problems([*records, *unscored], samples, unpaired, data_problems)
     run.write_json("problems.json", listed)
@@ -166,6 +176,21 @@ def _ask_control(job: Evaluation, samples: Sequence[AnySample]) -> list[AnySampl
     return [s for s in readable if s.id not in pairs]
 
 
+def _ask_blind(job: Evaluation, samples: Sequence[AnySample]) -> None:
+    """Ask every question without a clip, one trial each.
+
+    Raises UserError for a task whose answers are times of frames: without a clip there are none.
+    """
+    for part in job.task.template(samples[0].query, ()):
+        if isinstance(part, Slot) and not part.choices:
+            raise UserError(
+                f"--blind: {job.task.name} answers with times of frames, and without a clip there are "
+                "none; its no-video prior is in every table"
+            )
+    questions = [Question(sample=sample, clip=None) for sample in samples]
+    ask(job, BLIND, questions, replace(job.config.sampling, trials=1))
+
+
 # --- summing up ----------------------------------------------------------------------------
 
 
@@ -174,8 +199,13 @@ def _summary(
 ) -> dict[str, Any]:
     """`metrics.json`: a function of the set of records, not of the order they were made in."""
     wanted = {sample.id for sample in samples}
-    records, control = (
+    records, control, blind = (
         [r for r in read_records(run, name) if r.sample_id in wanted]
-        for name in ("records", "control")
+        for name in ("records", "control", BLIND)
     )
-    return task.summarize(records, control=control, draws=config.bootstrap_draws)
+    draws = config.bootstrap_draws
+    metrics = task.summarize(records, control=control, draws=draws)
+    if blind:
+        gain = gain_over(blind, records, task.headline, draws=draws)
+        metrics[BLIND] = task.summarize(blind, draws=draws) | {"gain": gain}
+    return metrics

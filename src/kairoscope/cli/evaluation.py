@@ -81,6 +81,21 @@ def evaluate(
             help="Ask about wrong clips, too: what remains was not seen (default: control).",
         ),
     ] = None,
+    blind: Annotated[
+        bool | None,
+        typer.Option(
+            "--blind/--no-blind",
+            help="Ask without any clip, too: what remains was guessed from the words (default: of "
+            "av-questions, blind).",
+        ),
+    ] = None,
+    rotate: Annotated[  # noqa: FBT002
+        bool,
+        typer.Option(
+            "--rotate-choices",
+            help="Of questions with choices: ask again with every choice under every letter.",
+        ),
+    ] = False,
     refine: RefineOption = False,  # noqa: FBT002
     prompt: PromptOption = None,
     config: ConfigOption = None,
@@ -113,7 +128,7 @@ def evaluate(
         vary or [],
         frames or [],
     )
-    asked = Asked(data, folder, prompt, device, batch_size, server, store, spread, refine)
+    asked = Asked(data, folder, prompt, device, batch_size, server, store, spread, refine, rotate)
     asked.check_models(axes["model"])
     from kairoscope.recipes import get_recipe
     from kairoscope.recipes.sweep_cells import cells_of
@@ -122,7 +137,9 @@ def evaluate(
     chosen = get_recipe(recipe)
     tables = read_config(config)
     settings = changed(chosen.evaluation, tables["evaluation"], f"{config} [evaluation]")
-    settings = changed(settings, _given({"wrong_video_control": control}), "command line")
+    settings = changed(
+        settings, _given({"wrong_video_control": control, "blind_control": blind}), "command line"
+    )
     settings = changed(settings, {"sampling": _given({"seed": seed})}, "command line")
     own_frames = {**tables["frames"], **assignments(frames or [], "--frames")}
     cells = cells_of(axes, config=settings, frames=own_frames)
@@ -148,9 +165,9 @@ def evaluate(
 
 def _evaluate(recipe: Any, cell: Any, asked: Asked, progress: Report) -> dict[str, Any]:
     """The evaluation of one setting."""
-    from kairoscope.recipes.stages import evaluate_stage, load_data
+    from kairoscope.recipes.stages import evaluate_stage
 
-    samples, problems = load_data(asked.data, recipe.task.load)
+    samples, problems = asked.samples(recipe)
     return evaluate_stage(
         recipe,
         asked.engine(cell.model, recipe, progress),

@@ -96,6 +96,16 @@ class Asked:
     """Looked into before a model is asked."""
     spread: Spread = field(default_factory=Spread)
     refine: bool = False
+    rotate: bool = False
+
+    def samples(self, recipe: Any) -> tuple[list[Any], list[Any]]:
+        """Samples of the data, and what is wrong with other rows. Raises UserError."""
+        from kairoscope.recipes.stages import load_data
+
+        samples, problems = load_data(self.data, recipe.task.load)
+        if self.rotate and recipe.task.turned is None:
+            raise UserError(f"--rotate-choices: {recipe.name} has no choices; av-questions has")
+        return recipe.task.turned(samples) if self.rotate else samples, problems
 
     def server_of(self, model: str) -> ServerOptions:
         """Options of a server are for models behind one; the others of a sweep have no use for them."""
@@ -134,7 +144,6 @@ class Asked:
 
 def sweep(recipe: Any, cells: Sequence[Any], asked: Asked, validation: float | None) -> None:
     """Evaluate every cell and say which does best."""
-    from kairoscope.recipes.stages import load_data
     from kairoscope.recipes.sweep_cells import alike
     from kairoscope.recipes.sweeping import sweep_stage
     from kairoscope.report.sweep_console import sweep_table
@@ -145,7 +154,7 @@ def sweep(recipe: Any, cells: Sequence[Any], asked: Asked, validation: float | N
             f"posterior answers are not drawn, so {' and '.join(same)} changes nothing in them; "
             "--decoding constrained or free draws"
         )
-    samples, problems = load_data(asked.data, recipe.task.load)
+    samples, problems = asked.samples(recipe)
     with bars() as progress:
         found = sweep_stage(
             recipe,

@@ -21,7 +21,7 @@ from kairoscope.core import (
     Text,
     Unparsed,
 )
-from kairoscope.data.questions import Asked, QuestionSample, load_questions
+from kairoscope.data.questions import Asked, QuestionSample, load_questions, turned
 from kairoscope.fields.choices import LETTERS
 from kairoscope.metrics.questions import answer_figures, summarize_questions
 
@@ -98,6 +98,7 @@ TASK: Task[Asked, str] = Task(
     score=score,
     template=template,
     load=load_questions,
+    turned=turned,
     summarize=summarize_questions,
 )
 
@@ -108,7 +109,7 @@ RECIPE = Recipe(
     # As captions of the same clips: two frames a second, large pictures, no clock on them.
     frames=FramePolicy(fps=2.0, max_frame_pixels=16 * 9 * 28 * 28, stamp="none"),
     base_model="builtin",
-    evaluation=EvalConfig(decoding="constrained"),
+    evaluation=EvalConfig(decoding="constrained", blind_control=True),
     sft=SFTConfig(),
     success="More questions right than by the same model without the clip, on clips never seen.",
     targets={},

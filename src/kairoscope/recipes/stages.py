@@ -62,7 +62,11 @@ def evaluate_stage(
     policy = policy_for(recipe, model.policy, frames)
     task, words = asked_with(recipe, prompt)
     settings = evaluation_config(model, task, samples, policy=policy, config=config)
-    names = {"records": "asking about every clip", "control": "asking about wrong clips"}
+    names = {
+        "records": "asking about every clip",
+        "control": "asking about wrong clips",
+        "blind": "asking without a clip",
+    }
     with Run.open(out, kind="evaluation", config=settings | words) as run, usage_kept(run, model):
         metrics = evaluate(
             model,
@@ -74,7 +78,7 @@ def evaluate_stage(
             on_progress=lambda what, done, total: on_progress(names[what], done, total),
             data_problems=problems,
         )
-        keep_count(run, "records", "control", "unscored")
+        keep_count(run, "records", "control", "unscored", "blind")
         _check_readable(run, metrics["n_clips"])
     write_page(out)
     return metrics
