@@ -9,7 +9,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice, pairwise
-from typing import Any
 
 from kairoscope.core import (
     Answer,
@@ -30,6 +29,7 @@ from kairoscope.events import Event, Events, Query, aligned, starts_s
 from kairoscope.posteriors import mass_before, quantile_s
 from kairoscope.video.clip import frame_times
 from kairoscope.video.frames import spanned
+from kairoscope.wrapping import Wrapping
 
 MOST_FPS = 60.0
 """More than any robot's camera: all frames."""
@@ -95,7 +95,7 @@ def check_refinable(decoding: Decoding) -> None:
         )
 
 
-class Refined:
+class Refined(Wrapping):
     """A model whose answers about events are refined. A `Model` like the one behind it."""
 
     def __init__(self, model: Model, task: EventTask, refinement: Refinement | None = None) -> None:
@@ -106,31 +106,14 @@ class Refined:
             task: of events, one after the other.
             refinement: how.
         """
-        self.model = model
+        super().__init__(model)
         self.task = task
         self.refinement = refinement or Refinement()
-
-    def __getattr__(self, name: str) -> Any:
-        """What else the model can say of itself."""
-        if name == "model":  # not there yet
-            raise AttributeError(name)
-        return getattr(self.model, name)
-
-    @property
-    def name(self) -> str:
-        """What the user called it."""
-        return self.model.name
 
     @property
     def identity(self) -> str:
         """Of the model, and how its answers are refined."""
-        return f"{self.model.identity} {self.refinement.tag}"
-
-    @property
-    def policy(self) -> FramePolicy | None:
-        """Frames that the model was trained on, where it says so."""
-        found: FramePolicy | None = getattr(self.model, "policy", None)
-        return found
+        return f"{super().identity} {self.refinement.tag}"
 
     def answer(
         self, requests: Iterable[Request], sampling: Sampling, decoding: Decoding

@@ -7,14 +7,12 @@ mean stands for the scatter instead: it is what counting would come to with many
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from statistics import median
-from typing import Any
 
 from kairoscope.core import (
     Answer,
     Completion,
     Decoding,
     Failed,
-    FramePolicy,
     Model,
     Posterior,
     Request,
@@ -24,6 +22,7 @@ from kairoscope.core import (
     UserError,
 )
 from kairoscope.events import Event, Events, Query, aligned, nearest, starts_s, time_grid
+from kairoscope.wrapping import Wrapping
 
 EventTask = Task[Query, Events]
 ENOUGH = 0.5
@@ -44,38 +43,21 @@ def check_drawn(decoding: Decoding, sampling: Sampling) -> None:
         )
 
 
-class Median:
+class Median(Wrapping):
     """A model that is asked several times and answers once. A `Model` like the one behind it."""
 
     def __init__(self, model: Model, task: EventTask, sampling: Sampling) -> None:
         """Ask `model` for `sampling.trials` answers about every clip, whatever it is called with."""
-        self.model = model
+        super().__init__(model)
         self.task = task
         self.sampling = sampling
-
-    def __getattr__(self, name: str) -> Any:
-        """What else the model can say of itself."""
-        if name == "model":  # not there yet
-            raise AttributeError(name)
-        return getattr(self.model, name)
-
-    @property
-    def name(self) -> str:
-        """What the user called it."""
-        return self.model.name
 
     @property
     def identity(self) -> str:
         """Of the model, and how it is asked."""
         how = self.sampling
         drawn = f"T{how.temperature:g} top_p{how.top_p:g} seed{how.seed}"
-        return f"{self.model.identity} median of {how.trials} {drawn}"
-
-    @property
-    def policy(self) -> FramePolicy | None:
-        """Frames that the model was trained on, where it says so."""
-        found: FramePolicy | None = getattr(self.model, "policy", None)
-        return found
+        return f"{super().identity} median of {how.trials} {drawn}"
 
     def answer(
         self, requests: Iterable[Request], sampling: Sampling, decoding: Decoding

@@ -12,7 +12,6 @@ from kairoscope.core import (
     Completion,
     Decoding,
     Failed,
-    FramePolicy,
     Model,
     Request,
     Sampling,
@@ -22,6 +21,7 @@ from kairoscope.data.clips import hash_clip
 from kairoscope.storage import file_state
 from kairoscope.store.database import AnswerStore, Asker, Count
 from kairoscope.store.keys import question_key, template_digest
+from kairoscope.wrapping import Wrapping
 
 Trials = tuple[int, int]
 """(first, how many)."""
@@ -52,7 +52,7 @@ class _Open:
     missing: list[Trials]
 
 
-class Stored:
+class Stored(Wrapping):
     """`model`, with a store before it. Answers are the same with it and without.
 
     A clip that cannot be read is asked about every time: what fails is not kept. Of a question with some
@@ -70,34 +70,12 @@ class Stored:
             task: what `kairoscope cache` lists the answers under.
             traits: what the answers depend on besides what every request says.
         """
-        self.model = model
+        super().__init__(model)
         self.store = store
         self.task = task
         self.traits = traits or Traits()
         self.count = Count()
         store.counts.append(self.count)
-
-    def __getattr__(self, name: str) -> Any:
-        """What else the model can say of itself, such as what was used."""
-        if name == "model":  # not there yet
-            raise AttributeError(name)
-        return getattr(self.model, name)
-
-    @property
-    def name(self) -> str:
-        """What the user called it."""
-        return self.model.name
-
-    @property
-    def identity(self) -> str:
-        """Of the model."""
-        return self.model.identity
-
-    @property
-    def policy(self) -> FramePolicy | None:
-        """Frames that the model was trained on, where it says so."""
-        found: FramePolicy | None = getattr(self.model, "policy", None)
-        return found
 
     def answer(
         self, requests: Iterable[Request], sampling: Sampling, decoding: Decoding
