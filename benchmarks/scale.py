@@ -11,14 +11,21 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 from benchmarks.annotate import TASK, lines_of
 from benchmarks.clips import Clip, clips_for, model_name, smoke_clips, smoke_model
 from benchmarks.commands import kairoscope_command, run_command
 from benchmarks.harness import REPOSITORY, status_mib
+from benchmarks.many_clips import (
+    FLAT_MIB_PER_1000,
+    Asked,
+    ask,
+    growth_goals,
+    memory_table,
+    with_own_bytes,
+)
 from benchmarks.results import WORK, Goal, Result, Table, announce, arguments, number, write
-from kairoscope.annotate.sealed import SEAL, sealed, write_rows
+from kairoscope.annotate.sealed import write_rows
 from kairoscope.annotate.shards import KIND, Shard, shard_config
 from kairoscope.json_lines import read_lines
 from kairoscope.run_folders import write_config
@@ -26,17 +33,13 @@ from kairoscope.storage import read_json
 
 NUMBERS = (1000, 5000, 10_000)
 """Clips of the lists whose shards are put together."""
-NUM_LINKED = 8
-"""Different clips in long lists."""
-NUM_ASKED = 1000
-"""Clips that are asked about to have answers for them; a multiple of `NUM_LINKED`."""
+NUM_DIFFERENT = 8
+"""Tiny clips of which those of long lists are made."""
 NUM_CLIPS = 100
 """Of the list that all ways are given."""
 FEW = ("--frames", "fps=1")
 """Of the long lists: what a model sees of a clip is let go before the next."""
 ALONE, JOINED = "one process asks", "two shards put together"
-FLAT_MIB_PER_1000 = 4.0
-"""Names and places of rows are kept for every clip, and nothing that grows with what is in them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,48 +131,31 @@ def _resident(pids: Sequence[int], beside: Sequence[str]) -> dict[int, float]:
     return found
 
 
-def asked_alone(model: str, count: int, place: Path) -> tuple[Measured, list[tuple[float, float]]]:
-    """One process over a list, and its memory as it goes along."""
-    announce(f"asking about {count} clips")
-    clips = smoke_clips(NUM_LINKED, WORK / "smoke-clips")
-    source, out = listed(clips, count, place / "asked-list"), place / "asked"
-    command = [*kairoscope_command(), *given(source, model, place, out), *FEW]
-    run = run_command(command, watch=lines_of(out / "clips.jsonl"), every_s=0.2)
-    checked(out, count)
-    mib = run.peak_mib
-    return (
-        Measured(way=ALONE, num_clips=count, wall_s=run.wall_s, peak_mib=mib, total_mib=mib),
-        list(run.rss),
-    )
+def put_together(model: str, count: int, asked: Path, place: Path) -> Measured:
+    """Two shards with answers to the first `count` clips: rows taken in, tables and page written.
 
-
-def put_together(model: str, count: int, place: Path) -> Measured:
-    """Two shards with answers to a list of `count` clips: rows taken in, tables and page written.
-
-    The answers are those of `asked_alone` in turns: clips are links to the same few, so they are the same.
+    Args:
+        model: that has answered.
+        count: clips.
+        asked: folder of the list, and of the run in which one process asked about all of it.
+        place: where the shards are put together.
     """
     announce(f"putting two shards together, {count} clips in all")
-    clips = smoke_clips(NUM_LINKED, WORK / "smoke-clips")
-    source, out = listed(clips, count, place / f"list-{count}"), place / f"out-{count}"
-    asked = place / "asked"
-    found = read_json(asked / "config.json")
-    rows = list(read_lines(asked / "clips.jsonl"))
+    out = place / f"out-{count}"
+    names = (asked / "clips.txt").read_text().splitlines()[:count]
+    source = asked / f"first-{count}.txt"
+    source.write_text("".join(f"{name}\n" for name in names))
+    found = read_json(asked / "asked" / "config.json")
+    rows = list(read_lines(asked / "asked" / "clips.jsonl"))[:count]
     for shard in (Shard(1, 2), Shard(2, 2)):
         (out / shard.folder).mkdir(parents=True)
         write_config(out / shard.folder, KIND, shard_config(found["config"], shard))
-        mine = shard.takes([f"{index:05d}.mp4" for index in range(count)])
-        write_rows(out / shard.folder / "clips.jsonl", _renamed(rows, mine))
+        mine = set(shard.takes(names))
+        write_rows(out / shard.folder / "clips.jsonl", (row for row in rows if row["clip"] in mine))
     run = run_command([*kairoscope_command(), *given(source, model, place, out), *FEW])
     checked(out, count)
     mib = run.peak_mib
     return Measured(way=JOINED, num_clips=count, wall_s=run.wall_s, peak_mib=mib, total_mib=mib)
-
-
-def _renamed(rows: Sequence[dict[str, Any]], names: Sequence[str]) -> Iterator[dict[str, Any]]:
-    """One row a clip, of a clip that is a link to the same file."""
-    for name in names:
-        row = rows[int(name[:5]) % len(rows)]
-        yield sealed({key: value for key, value in row.items() if key != SEAL} | {"clip": name})
 
 
 def ways(
@@ -208,10 +194,7 @@ def ways(
 
 
 def result(
-    lists: Sequence[Measured],
-    watched: Sequence[tuple[float, float]],
-    side_by_side: Sequence[Measured],
-    model: str,
+    asked: Asked, lists: Sequence[Measured], side_by_side: Sequence[Measured], model: str
 ) -> Result:
     """Tables and goals."""
 
@@ -219,44 +202,57 @@ def result(
         per_s = number(one.num_clips / one.wall_s)
         return (one.way, str(one.num_clips), per_s, number(one.peak_mib), number(one.total_mib))
 
-    alone = [one for one in lists if one.way == JOINED]
     growth = [
-        (b.peak_mib - a.peak_mib) / (b.num_clips - a.num_clips) * 1000 for a, b in pairwise(alone)
+        (b.peak_mib - a.peak_mib) / (b.num_clips - a.num_clips) * 1000 for a, b in pairwise(lists)
     ]
+    alone = Measured(
+        way=ALONE,
+        num_clips=asked.num_clips,
+        wall_s=asked.wall_s,
+        peak_mib=asked.peak_mib,
+        total_mib=asked.peak_mib,
+    )
     columns = ("way", "clips", "clips/s", "peak MiB", "all processes, MiB")
     return Result(
         name="scale",
         title="Long lists of clips: memory, shards, Ray",
         what=(
             "`kairoscope annotate` as a command over lists (`.txt`), start-up and page included. Memory: "
-            "links to eight tiny clips of 2 s in turns at one frame a second, and a very small model, "
-            "because what grows with a list is not the network; shards of long lists hold the answers of "
-            "the first list in turns. Side by side: links to simulated clips "
+            "eight tiny clips of 2 s in turns, each with bytes of its own, at one frame a second, and a "
+            "very small model, because what grows with a list is not the network; shards hold the answers "
+            "that one process was given. With the built-in model: [many_clips](many_clips.md). "
+            "Side by side: links to simulated clips "
             f"of 10 s, 256 x 256, with `{model}`; shards and workers run at the same time on one machine, "
             "and their boundaries are, byte for byte, those of one process with one thread."
         ),
         tables=(
-            Table(title="Longer and longer lists", columns=columns, rows=tuple(map(row, lists))),
+            Table(
+                title="Longer and longer lists",
+                columns=columns,
+                rows=tuple(map(row, (alone, *lists))),
+            ),
+            memory_table(asked),
             Table(
                 title="The same list in several ways",
                 columns=columns,
                 rows=tuple(map(row, side_by_side)),
             ),
         ),
-        goals=tuple(
+        goals=growth_goals(asked)
+        + tuple(
             Goal(
-                text="memory for a thousand clips more",
+                text="putting shards together: memory for a thousand clips more",
                 limit=FLAT_MIB_PER_1000,
                 value=mib,
                 unit=" MiB",
                 case=f"{a.num_clips} to {b.num_clips}",
             )
-            for (a, b), mib in zip(pairwise(alone), growth, strict=True)
+            for (a, b), mib in zip(pairwise(lists), growth, strict=True)
         ),
         data={
-            "lists": [asdict(one) for one in lists],
+            "lists": [asdict(one) for one in (alone, *lists)],
             "ways": [asdict(one) for one in side_by_side],
-            "rss": watched[:: max(1, len(watched) // 100)],
+            "rss": asked.rss,
         },
     )
 
@@ -275,15 +271,18 @@ def main(argv: list[str]) -> None:
     )
     tiny = smoke_model()
     spec = options.model or (tiny if options.smoke else "builtin")
-    numbers, count = ((8, 16), 4) if options.smoke else (NUMBERS, NUM_CLIPS)
-    num_asked = NUM_LINKED if options.smoke else NUM_ASKED
+    numbers, count = ((20, 40), 4) if options.smoke else (NUMBERS, NUM_CLIPS)
     clips = clips_for(min(count, NUM_CLIPS), 256, smoke=options.smoke)
     with tempfile.TemporaryDirectory(prefix="scale-") as name:
         place = Path(name)
         side_by_side = list(ways(spec, clips, count, place, options.ray_python))
-        alone, watched = asked_alone(tiny, num_asked, place)
-        lists = [alone, *(put_together(tiny, number_of, place) for number_of in numbers)]
-    write(result(lists, watched, side_by_side, model_name(spec)), options)
+        long = place / "long"
+        tiny_clips = [Path(clip.path) for clip in smoke_clips(NUM_DIFFERENT, WORK / "smoke-clips")]
+        source = with_own_bytes(tiny_clips, numbers[-1], long)
+        announce(f"asking about {numbers[-1]} clips")
+        asked = ask(source, tiny, long, FEW)
+        lists = [put_together(tiny, number_of, long, place) for number_of in numbers]
+    write(result(asked, lists, side_by_side, model_name(spec)), options)
 
 
 if __name__ == "__main__":
