@@ -28,7 +28,7 @@ from kairoscope.asking import (
     ask,
 )
 from kairoscope.config import EvalConfig
-from kairoscope.core import FramePolicy, Model, Slot, UserError
+from kairoscope.core import FramePolicy, Model, UserError
 from kairoscope.data.rows import Problem
 from kairoscope.metrics.blind import gain_over
 from kairoscope.problems import evaluation_problems
@@ -118,6 +118,8 @@ def evaluate(
         run=run,
         on_progress=on_progress or (lambda *_: None),
     )
+    if config.blind_control:
+        _check_blind(task, scorable[0])
     _forget_mended(run, scorable)
     ask(job, "records", [Question(sample=s, clip=s) for s in scorable], config.sampling)
     unpaired: list[AnySample] = []
@@ -176,17 +178,19 @@ def _ask_control(job: Evaluation, samples: Sequence[AnySample]) -> list[AnySampl
     return [s for s in readable if s.id not in pairs]
 
 
-def _ask_blind(job: Evaluation, samples: Sequence[AnySample]) -> None:
-    """Ask every question without a clip, one trial each.
+def _check_blind(task: AnyTask, sample: AnySample) -> None:
+    """Raise UserError for a task whose answers are times of frames: without a clip there are none."""
+    try:
+        task.template(sample.query, ())
+    except ValueError as error:
+        raise UserError(
+            f"--blind: {task.name} answers with times of frames, and without a clip there are none; "
+            "its no-video prior is in every table"
+        ) from error
 
-    Raises UserError for a task whose answers are times of frames: without a clip there are none.
-    """
-    for part in job.task.template(samples[0].query, ()):
-        if isinstance(part, Slot) and not part.choices:
-            raise UserError(
-                f"--blind: {job.task.name} answers with times of frames, and without a clip there are "
-                "none; its no-video prior is in every table"
-            )
+
+def _ask_blind(job: Evaluation, samples: Sequence[AnySample]) -> None:
+    """Ask every question without a clip, one trial each."""
     questions = [Question(sample=sample, clip=None) for sample in samples]
     ask(job, BLIND, questions, replace(job.config.sampling, trials=1))
 

@@ -1,0 +1,173 @@
+"""Questions put to models that see, that only know letters, and that are blind."""
+
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from evaluation_runs import make_samples
+
+from kairoscope.config import EvalConfig
+from kairoscope.core import Answer, Completion, Decoding, Request, Sampling, Slot, UserError
+from kairoscope.data.questions import Asked, QuestionSample, load_questions, turned
+from kairoscope.evaluate import evaluate, evaluation_config
+from kairoscope.metrics.questions import summarize_questions
+from kairoscope.recipes.av_questions import MAX_TOKENS, RECIPE, TASK
+from kairoscope.recipes.subtask_times import TASK as TIMES
+from kairoscope.runs import Run, read_records
+
+KINDS = {"light": ["Red", "Green", "None"], "crossing": ["Yes", "No"]}
+
+
+@pytest.fixture
+def samples(tmp_path: Path) -> list[QuestionSample]:
+    """Twelve clips, two questions with choices about each and an open one; most lights are red."""
+    rows: list[dict[str, Any]] = []
+    for i in range(12):
+        for kind, choices in KINDS.items():
+            gold = choices[0] if i % 4 else choices[1]
+            shown = choices[i % len(choices) :] + choices[: i % len(choices)]
+            rows.append({"video": f"{i}.mp4", "kind": kind, "question": f"{kind}?",
+                         "choices": shown, "answer": gold})  # fmt: skip
+        rows.append(
+            {"video": f"{i}.mp4", "kind": "sky", "question": "Sky?", "answer": f"sky number {i}"}
+        )
+    file = tmp_path / "questions.jsonl"
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return load_questions(file)
+
+
+@dataclass
+class Player:
+    """Sees the clip and knows the truth, or without one always says the same."""
+
+    samples: list[QuestionSample]
+    blind_letter: str = "A"
+    sees: bool = True
+    name: str = "player"
+    identity: str = "1"
+
+    def answer(
+        self, requests: Iterable[Request], sampling: Sampling, decoding: Decoding
+    ) -> Iterator[Answer]:
+        known = {sample.id: sample for sample in self.samples}
+        for request in requests:
+            sample = known[request.id]
+            shown = request.video == sample.video and self.sees
+            text = TASK.render(sample.query, sample.truth) if shown else self.blind_letter
+            yield (
+                request.id,
+                tuple(completion(text, t, shown=shown) for t in range(sampling.trials)),
+            )
+
+
+def completion(text: str, trial: int, *, shown: bool) -> Completion:
+    return Completion(
+        text=text, trial=trial, frame_times_s=(0.0, 0.5) if shown else (), num_prompt_tokens=1,
+        num_vision_tokens=1, num_new_tokens=1, seconds=0.1, finish="stop",
+    )  # fmt: skip
+
+
+def evaluated(
+    player: Player, samples: list[QuestionSample], folder: Path, config: EvalConfig
+) -> dict[str, Any]:
+    settings = evaluation_config(player, TASK, samples, policy=RECIPE.frames, config=config)
+    with Run.open(folder, kind="evaluation", config=settings) as run:
+        return evaluate(player, TASK, samples, policy=RECIPE.frames, config=config, run=run)
+
+
+CONFIG = EvalConfig(blind_control=True, bootstrap_draws=200)
+
+
+def test_who_sees_is_better_than_the_same_model_blind(
+    samples: list[QuestionSample], tmp_path: Path
+) -> None:
+    found = evaluated(Player(samples), samples, tmp_path / "run", CONFIG)
+    assert (found["right"], found["answered"], found["n_questions"]) == (1.0, 1.0, 36)
+    choice, opened = found["choice"], found["open"]
+    assert choice["accuracy"] == 1.0
+    assert choice["chance"] == pytest.approx((1 / 2 + 1 / 3) / 2)
+    assert choice["commonest_answer"]["accuracy"] == pytest.approx(0.75)
+    assert choice["commonest_answer"]["answers"] == {"crossing": "Yes", "light": "Red"}
+    assert (opened["exact"], opened["f1"]) == (1.0, 1.0)
+    assert opened["baseline"]["exact"] == 0.0
+    assert opened["baseline"]["f1"] == pytest.approx(2 / 3)
+    blind = found["blind"]
+    letters = {row["letter"]: row["given"] for row in blind["letters"]}
+    assert letters["A"] == 1.0
+    assert letters["B"] == letters["C"] == 0.0
+    assert blind["choice"]["accuracy"] <= choice["commonest_letter"]["accuracy"]
+    assert blind["gain"]["difference"] == pytest.approx(1 - blind["right"])
+    assert blind["gain"]["difference_ci95"][0] > 0
+    run = Run.read(tmp_path / "run")
+    asked = read_records(run, "blind")
+    assert sorted(r.sample_id for r in asked) == sorted(s.id for s in samples)
+    assert {r.video for r in asked} == {""}
+    assert found["wrong_video"]["right"] < 0.5
+    again = evaluated(Player(samples), samples, tmp_path / "run", CONFIG)  # nothing is asked again
+    assert again == found
+    assert len(read_records(run, "blind")) == len(asked)
+
+
+def test_an_eye_for_one_letter_shows_when_the_choices_turn(
+    samples: list[QuestionSample], tmp_path: Path
+) -> None:
+    some = turned([sample for sample in samples if sample.query.choices])
+    config = EvalConfig(wrong_video_control=False, bootstrap_draws=100)
+    blind = evaluated(Player(some, sees=False), some, tmp_path / "blind", config)
+    assert blind["n_questions"] == 24
+    assert blind["rotation"]["n_questions"] == 24
+    assert (blind["rotation"]["agreement"], blind["rotation"]["all_right"]) == (0.0, 0.0)
+    # Under every letter once: an eye for A is right as often as chance, to the question.
+    assert blind["choice"]["accuracy"] == pytest.approx(blind["choice"]["chance"])
+    shares = [row["right"] for row in blind["letters"]]
+    assert shares == pytest.approx([(1 / 2 + 1 / 3) / 2, (1 / 2 + 1 / 3) / 2, 1 / 3])
+    seeing = evaluated(Player(some), some, tmp_path / "seeing", config)
+    assert (seeing["rotation"]["agreement"], seeing["rotation"]["all_right"]) == (1.0, 1.0)
+    assert [turn["accuracy"] for turn in seeing["rotation"]["turns"]] == [1.0] * 3
+    assert "blind" not in seeing
+
+
+def test_figures_do_not_depend_on_the_order_of_answers(
+    samples: list[QuestionSample], tmp_path: Path
+) -> None:
+    some = turned(samples)
+    config = EvalConfig(sampling=Sampling(trials=2), wrong_video_control=False, bootstrap_draws=50)
+    found = evaluated(Player(some), some, tmp_path / "run", config)
+    records = read_records(Run.read(tmp_path / "run"))
+    assert summarize_questions(records[::-1], draws=50) == found
+    assert found["n_trials"] == 2 * len(some)
+    assert found["n_clips"] == len(some)
+    assert found["n_questions"] == len(samples)
+
+
+def test_nothing_is_asked_blind_where_answers_are_times_of_frames(tmp_path: Path) -> None:
+    samples = make_samples(tmp_path, 2)
+    player = Player([])
+    settings = evaluation_config(player, TIMES, samples, policy=RECIPE.frames, config=CONFIG)
+    with (
+        Run.open(tmp_path / "run", kind="evaluation", config=settings) as run,
+        pytest.raises(UserError, match="times of frames"),
+    ):
+        evaluate(player, TIMES, samples, policy=RECIPE.frames, config=CONFIG, run=run)
+
+
+def test_tokens_of_an_answer_are_those_of_its_grammar(tokenizer: Any) -> None:
+    """What is learned is tokenized as a whole, what is drawn part by part."""
+    for query, gold in (
+        (Asked(question="x", choices=("Red light", "Green")), "Green"),
+        (Asked(question="x"), "It stops at a red light, isn't it?"),
+    ):
+        parts = []
+        for part in TASK.template(query, ()):
+            if isinstance(part, str):
+                parts.append(part)
+            else:
+                assert isinstance(part, Slot) or part.max_tokens == MAX_TOKENS
+                parts.append("B" if query.choices else gold)
+        whole = TASK.render(query, gold)
+        assert "".join(parts) == whole
+        encoded = [token for part in parts for token in tokenizer.encode(part)]
+        assert encoded == tokenizer.encode(whole)
