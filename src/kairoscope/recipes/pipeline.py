@@ -11,23 +11,19 @@
 Every stage can be run alone and again; a finished one is not repeated.
 """
 
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from kairoscope.config import EvalConfig, Recipe, SFTConfig
-from kairoscope.core import Load, Sample, UserError
-from kairoscope.curate import check_apart, clip_hashes
-from kairoscope.data.rows import Problem
-from kairoscope.data.sources import load_samples
-from kairoscope.data.split import split_by_group
+from kairoscope.core import UserError
 from kairoscope.evaluate import evaluation_settings
 from kairoscope.models.names import located
+from kairoscope.recipes.benchmark import Splits, describe, load_splits
 from kairoscope.recipes.curating import curate_stage
 from kairoscope.recipes.label_check import write_doubts
-from kairoscope.recipes.stages import Frames, Progress, evaluate_stage, load_data, load_engine
+from kairoscope.recipes.stages import Frames, Progress, evaluate_stage, load_engine
 from kairoscope.recipes.training import train_stage
 from kairoscope.report.analysis import write_analysis
 from kairoscope.report.label_counts import counts_by_slot
@@ -35,10 +31,8 @@ from kairoscope.report.recipe_document import write_recipe_document
 from kairoscope.runs import Run
 from kairoscope.storage import plain
 from kairoscope.store import AnswerStore
-from kairoscope.train.mixing import label_counts
 from kairoscope.train.schedule import num_steps, warmup_advice
 
-AnySample = Sample[Any, Any]
 STAGES = ("benchmark", "zero-shot", "analysis", "curation", "sft", "re-evaluation", "report")
 MADE_BY = {
     "benchmark": "benchmark.json",
@@ -51,7 +45,6 @@ MADE_BY = {
 }
 """Stage -> the file that is there once it is done."""
 HELD_OUT_SHARE = 0.15
-TEST_SHARE = 0.3
 BEST = "sft/best"
 """The trained checkpoint, below the run folder; also what the second evaluation calls its model."""
 
@@ -92,50 +85,6 @@ class Pipeline:
         if self.prompt is not None:
             settings["prompt"] = self.prompt.read_text(encoding="utf-8")
         return settings
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Splits:
-    """Training and test samples, and what is wrong with the rest."""
-
-    train: Sequence[AnySample]
-    test: Sequence[AnySample]
-    train_problems: Sequence[Problem]
-    test_problems: Sequence[Problem]
-    how: str
-    """Where the split comes from, in words."""
-
-
-def load_splits(data: Path, load: Load = load_samples) -> Splits:
-    """`train` and `test` in a data folder; without them, a split by group (30 % test).
-
-    Raises:
-        UserError: no data, a group or a clip that is in both, or too few groups to split.
-    """
-    if (data / "train").exists() and (data / "test").exists():
-        train, train_problems = load_data(data / "train", load)
-        test, test_problems = load_data(data / "test", load)
-        check_apart(train, test, f"{data}: train and test")
-        how = "train and test are folders of their own"
-    else:
-        samples, problems = load_data(data, load)
-        same = clip_hashes(samples)
-        train, test = split_by_group(samples, holdout=TEST_SHARE, seed=0, same=same)
-        train_problems, test_problems = problems, []
-        how = f"{TEST_SHARE:.0%} of the groups were set aside for the test (seed 0)"
-        if not test:
-            raise UserError(
-                f"{data}: cannot be split into training and test data (clips: {len(samples)}, groups: "
-                f"{len({s.group for s in samples})}); at least 2 groups without a clip in common are "
-                "needed"
-            )
-    return Splits(
-        train=train,
-        test=test,
-        train_problems=train_problems,
-        test_problems=test_problems,
-        how=how,
-    )
 
 
 def check_stages(stages: Sequence[str]) -> None:
@@ -189,39 +138,6 @@ def run_recipe(pipeline: Pipeline, stages: Sequence[str] = STAGES) -> Path:
     if "report" not in stages:
         return pipeline.out
     return write_recipe_document(pipeline.out)
-
-
-def describe(splits: Splits) -> dict[str, Any]:
-    """What the benchmark is: clips, events and durations for each scenario of the test set.
-
-    Where answers are scores, how often each comes (`labels`), too.
-    """
-    scenarios = sorted({sample.scenario for sample in splits.test})
-    rows = []
-    for scenario in scenarios:
-        samples = [sample for sample in splits.test if sample.scenario == scenario]
-        queries = Counter(sample.query for sample in samples)
-        durations = [s.duration_s for s in samples if s.duration_s is not None]
-        rows.append(
-            {
-                "scenario": scenario,
-                "n_clips": len(samples),
-                "n_groups": len({sample.group for sample in samples}),
-                "example_events": list(queries.most_common(1)[0][0]),
-                "shortest_s": min(durations, default=None),
-                "longest_s": max(durations, default=None),
-            }
-        )
-    found: dict[str, Any] = {
-        "n_train": len(splits.train),
-        "n_test": len(splits.test),
-        "split": splits.how,
-        "scenarios": rows,
-    }
-    if splits.test and all(isinstance(sample.gold, int) for sample in splits.test):
-        sides = {"train": splits.train, "test": splits.test}
-        found["labels"] = {name: label_counts(side) for name, side in sides.items()}
-    return found
 
 
 def _evaluate(pipeline: Pipeline, splits: Splits, name: str) -> None:

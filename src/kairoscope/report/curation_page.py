@@ -64,4 +64,3 @@ def verdict(found: Mapping[str, Any], doubts: Mapping[str, Any] | None) -> str:
         f"{words} Of {counted(doubts['num_labels'], 'label')} that the model can judge, it contradicts "
         f"{doubts['num_contradicted']} with high confidence."
     )
-

@@ -24,7 +24,7 @@ def counts_by_slot(task: Task[Any, Any], samples: Iterable[Sample[Any, Any]]) ->
     Values that no label has are counted as 0.
     """
     counts: dict[str, Counter[str]] = defaultdict(Counter)
-    values: dict[str, tuple[str, ...]] = {}
+    values: dict[str, dict[str, None]] = defaultdict(dict)
     for sample in samples:
         if sample.gold is None:
             continue
@@ -33,7 +33,7 @@ def counts_by_slot(task: Task[Any, Any], samples: Iterable[Sample[Any, Any]]) ->
             continue
         slots = {part.name: part.choices for part in template if isinstance(part, Slot)}
         for slot, choice in (said(template, task.render(sample.query, sample.gold)) or {}).items():
-            values[slot] = tuple(map(shown_choice, slots[slot]))
+            values[slot] |= dict.fromkeys(map(shown_choice, slots[slot]))
             counts[slot][shown_choice(choice)] += 1
     return {slot: {value: counts[slot][value] for value in values[slot]} for slot in values}
 

@@ -21,6 +21,13 @@ def lessons(run: RecipeRun) -> list[Finding]:
     return sorted(found, key=lambda lesson: RANK[lesson.severity])
 
 
+def lessons_for_all(run: RecipeRun, *own: Finding | None) -> list[Finding]:
+    """Those of any kind of answers, with those of one kind."""
+    ruled = [rule(run) for rule in (readable, dropped_data, rejected_clips)]
+    found = [lesson for lesson in (*own, *ruled) if lesson is not None]
+    return sorted(found, key=lambda lesson: RANK[lesson.severity])
+
+
 _SEVERITY: dict[Verdict, Severity] = {
     "better": "strength",
     "worse": "gap",

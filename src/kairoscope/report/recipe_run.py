@@ -11,7 +11,6 @@ from kairoscope.report.analysis import analyse_run, read_analysis
 from kairoscope.report.figures import Figure, figures
 from kairoscope.report.findings import Finding
 from kairoscope.report.paired import ClipScores, Difference, clip_scores, differences
-from kairoscope.report.score_figures import is_score
 from kairoscope.report.training import TrainingLog, read_training
 from kairoscope.runs import Run, read_metrics, read_records
 
@@ -32,6 +31,17 @@ class Evaluated:
     def scores(self) -> dict[str, ClipScores]:
         """Sample id -> its scores."""
         return clip_scores(self.records)
+
+    @cached_property
+    def doubts(self) -> Mapping[str, Any] | None:
+        """Labels that the model contradicts, where that was found out."""
+        found: Mapping[str, Any] | None = self.run.read_json("label_doubts.json")
+        return found
+
+    @property
+    def is_of_times(self) -> bool:
+        """Whether the answers are times of events."""
+        return self.metrics.get("kind") is None
 
     @cached_property
     def by_score(self) -> dict[str, Figure]:
@@ -68,10 +78,10 @@ class RecipeRun:
 
     @cached_property
     def differences(self) -> list[Difference]:
-        """Before and after, over the clips that both evaluations have; of scores, see `paired_scores`."""
+        """Before and after, over the clips that both evaluations have, of times of events."""
         if self.zero_shot is None or self.re_evaluation is None:
             return []
-        if is_score(self.zero_shot.metrics):
+        if not self.zero_shot.is_of_times:
             return []
         return differences(self.zero_shot.scores, self.re_evaluation.scores)
 

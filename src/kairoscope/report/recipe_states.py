@@ -1,7 +1,18 @@
-"""What every recipe's document says of its steps and versions."""
+"""What every recipe's document says of its steps, versions, commands and settings."""
 
-from kairoscope.report.blocks import Block, Cell, Paragraph
-from kairoscope.report.recipe_run import RecipeRun
+import shlex
+from collections.abc import Mapping
+from os.path import relpath
+from typing import Any
+
+from kairoscope.report.blocks import Block, Cell, Code, Link, Paragraph, Table
+from kairoscope.report.recipe_run import Evaluated, RecipeRun
+from kairoscope.report.svg import short
+
+LONGEST_LINE = 88
+LONGEST_ANSWER = 1500
+NOT_RUN = "This step was not run in this folder."
+VERDICTS = {"better": "better", "worse": "worse", "not shown": "no difference shown"}
 
 
 def states_of(run: RecipeRun) -> list[list[Cell]]:
@@ -29,3 +40,56 @@ def versions_block(run: RecipeRun) -> Block:
     started = str(run.environment.get("started_at", "")).replace("T", " ").split("+")[0]
     when = f", begun {started} UTC" if started else ""
     return Paragraph(f"Made with {words} on {platform}{when}.")
+
+
+def settings_table(found: Evaluated) -> Table:
+    """How a model was asked."""
+    config = found.run.config
+    frames, sampling = config["frames"], config["evaluation"]["sampling"]
+    return Table(
+        ("Setting", "Value"),
+        [
+            ["Model", str(config["model"])],
+            ["Weights", str(config["model_identity"])],
+            ["Frames", _frames_words(frames)],
+            ["Decoding", str(config["evaluation"]["decoding"])],
+            ["Trials, temperature", f"{sampling['trials']}, {short(sampling['temperature'])}"],
+        ],
+        2,
+    )
+
+
+def _frames_words(frames: Mapping[str, Any]) -> str:
+    stamp = "no time stamp" if frames["stamp"] == "none" else f"one time stamp a {frames['stamp']}"
+    return f"{short(frames['fps'])} a second, at most {frames['max_frames']}; {stamp}"
+
+
+def page_link(found: Evaluated, run: RecipeRun) -> list[Block]:
+    """The page of an evaluation, where it was written."""
+    page = found.run.path / "report.html"
+    if not page.exists():
+        return []
+    url = relpath(page.resolve(), run.folder.resolve())
+    return [Link("Every clip with its answer", url)]
+
+
+def command_block(environment: Mapping[str, Any]) -> list[Block]:
+    """The command line that made a run, where it is known."""
+    command = str(environment.get("command") or "")
+    return [Code(one_option_a_line(command), "bash")] if command else []
+
+
+def one_option_a_line(command: str) -> str:
+    """A long command as a shell takes it in several lines, broken before its options."""
+    if len(command) <= LONGEST_LINE:
+        return command
+    words = [shlex.quote(word) for word in shlex.split(command)]
+    return " ".join(f"\\\n  {word}" if word.startswith("--") else word for word in words)
+
+
+def answer_text(text: str, unparsed: str | None, *, failed: bool) -> str:
+    """What a model wrote, cut where it is long, or why there is nothing."""
+    words = text.strip()
+    if failed or not words:
+        return unparsed or "(nothing was written)"
+    return words if len(words) <= LONGEST_ANSWER else f"{words[:LONGEST_ANSWER]} …"

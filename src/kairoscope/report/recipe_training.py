@@ -9,8 +9,8 @@ from typing import Any
 from kairoscope.report.blocks import Block, Cell, Code, Heading, Number, Paragraph, Table
 from kairoscope.report.figures import shown
 from kairoscope.report.label_counts import count_blocks
-from kairoscope.report.recipe_evaluation import NOT_RUN, command_block
 from kairoscope.report.recipe_run import RecipeRun
+from kairoscope.report.recipe_states import NOT_RUN, command_block
 from kairoscope.report.svg import short, span
 from kairoscope.report.training import TrainingLog, training_plots
 from kairoscope.runs import Run
@@ -136,7 +136,7 @@ def log_blocks(run: Run, log: TrainingLog, targets: Mapping[str, float]) -> list
         *training_plots(log, targets),
     ]
     if log.held_out:
-        names = SCORE_COLUMNS if log.best("expected_pearson") else TIME_COLUMNS
+        names = _columns(log)
         columns = [name for _, name, _ in names]
         blocks.append(Table(("Step", *columns), _held_out(log, names)))
     return blocks
@@ -188,16 +188,10 @@ def _course(log: TrainingLog) -> str:
     words.append(
         f"loss {short(log.steps[0]['loss'])} at the first step, {short(last['loss'])} at the last"
     )
-    best = log.best()
-    if best is not None:
-        words.append(
-            f"best held-out relative error {shown(best['mre_percent'], '%')}, at step {best['step']}"
-        )
-    scored = log.best("expected_pearson")
-    if scored is not None:
-        words.append(
-            f"best held-out correlation {shown(scored['expected_pearson'])}, at step {scored['step']}"
-        )
+    for key, (name, unit) in BEST.items():
+        best = log.best(key)
+        if best is not None:
+            words.append(f"best held-out {name} {shown(best[key], unit)}, at step {best['step']}")
     text = "; ".join(words) + "."
     return text if log.finished else text + " The run is not finished."
 
@@ -214,6 +208,23 @@ SCORE_COLUMNS = (
     ("exact", "Exact", ""),
 )
 """(key of a held-out row, heading, unit)."""
+BEST = {
+    "mre_percent": ("relative error", "%"),
+    "expected_pearson": ("correlation", ""),
+    "fields_right": ("share of fields right", ""),
+    "accuracy": ("share right", ""),
+    "words": ("share of words in common", ""),
+}
+"""Key of a held-out row by which a checkpoint is chosen -> what it is, and its unit."""
+
+
+def _columns(log: TrainingLog) -> Sequence[tuple[str, str, str]]:
+    """What a table of held-out rows shows: of kinds without columns of their own, every number."""
+    for columns in (TIME_COLUMNS, SCORE_COLUMNS):
+        if log.best(columns[0][0]):
+            return columns
+    keys = [key for key, value in log.held_out[0].items() if isinstance(value, float)]
+    return [(key, key.replace("_", " ").capitalize(), "") for key in keys]
 
 
 def _speeds(log: TrainingLog) -> str:

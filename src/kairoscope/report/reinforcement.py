@@ -5,7 +5,7 @@ from typing import Any
 
 from kairoscope.report.blocks import Block, Code, Heading, Number, Paragraph, Plot, Table
 from kairoscope.report.curves import Series, curves
-from kairoscope.report.recipe_evaluation import command_block
+from kairoscope.report.recipe_states import command_block
 from kairoscope.report.recipe_training import as_toml
 from kairoscope.report.svg import short
 from kairoscope.report.training import STEP_KEY

@@ -14,6 +14,9 @@ HELD_OUT: tuple[tuple[str, str, Literal["lower", "higher"]], ...] = (
     ("mre_percent", "% relative error of ends", "lower"),
     ("mae_s", "s absolute error of ends", "lower"),
     ("expected_pearson", "correlation of the expected score", "higher"),
+    ("fields_right", "share of the fields that are right", "higher"),
+    ("accuracy", "share of the answers that are right", "higher"),
+    ("words", "share of words in common (F1)", "higher"),
 )
 """Held-out metrics by which a training is shown: the first that its rows have."""
 

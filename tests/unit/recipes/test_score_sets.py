@@ -18,8 +18,8 @@ from clip_server import served
 from kairoscope.core import Sample, UserError
 from kairoscope.data.score_sets import Columns, balanced, labelled_rows, split_stratified
 from kairoscope.data.sheets import read_sheet
+from kairoscope.recipes.benchmark import load_splits
 from kairoscope.recipes.physics_score import TASK
-from kairoscope.recipes.pipeline import load_splits
 from kairoscope.recipes.score_sets import Asked, prepare
 from kairoscope.simulate.render import encode_mp4
 

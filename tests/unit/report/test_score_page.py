@@ -22,9 +22,9 @@ from kairoscope.core import (
     UserError,
 )
 from kairoscope.evaluate import evaluate, evaluation_config
+from kairoscope.recipes.benchmark import Splits, describe
 from kairoscope.recipes.pages import write_page
 from kairoscope.recipes.physics_score import RECIPE, TASK
-from kairoscope.recipes.pipeline import Splits, describe
 from kairoscope.report.analysis import analyse_run, write_analysis
 from kairoscope.report.comparison_page import write_comparison_page
 from kairoscope.report.console import before_after_table, metrics_table

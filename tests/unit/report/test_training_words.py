@@ -9,7 +9,7 @@ import pytest
 
 from kairoscope.config import LoraConfig, SFTConfig
 from kairoscope.report.blocks import Paragraph
-from kairoscope.report.recipe_evaluation import one_option_a_line
+from kairoscope.report.recipe_states import one_option_a_line
 from kairoscope.report.recipe_training import as_toml, log_blocks
 from kairoscope.report.training import read_training
 from kairoscope.runs import Run

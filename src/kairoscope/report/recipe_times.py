@@ -1,54 +1,111 @@
-"""The document's steps 1 to 3: benchmark, zero-shot evaluation, problem analysis."""
+"""The document of a recipe whose answers are times of events: figures, cards and goals."""
 
-import shlex
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from os.path import relpath
 from statistics import median
 from typing import Any
 
-from kairoscope.core import Record
-from kairoscope.report.blocks import (
-    Block,
-    Bullets,
-    Cell,
-    Code,
-    Findings,
-    Heading,
-    Link,
-    Number,
-    Paragraph,
-    Plot,
-    Table,
-)
+from kairoscope.report.blocks import Block, Card, Cell, Code, Number, Paragraph, Plot, Table
 from kairoscope.report.boundaries import event_views
-from kairoscope.report.figures import HEADLINE, KINDS, dig, figures, shown
+from kairoscope.report.figures import (
+    HEADLINE,
+    KINDS,
+    Figure,
+    dig,
+    figures,
+    prior_coverage,
+    shown,
+    step_unit,
+)
+from kairoscope.report.lessons import lessons
+from kairoscope.report.page import interval
 from kairoscope.report.plots import Bar, bars
 from kairoscope.report.recipe_run import Evaluated, RecipeRun
+from kairoscope.report.recipe_times_change import comparison
+from kairoscope.report.recipe_words import Words
 from kairoscope.report.svg import short, span
 
-LONGEST_LINE = 88
-NOT_RUN = "This step was not run in this folder."
 
-
-def benchmark_blocks(run: RecipeRun) -> list[Block]:
-    """Step 1: the clips, what is asked about them, and how far one gets without looking."""
-    blocks: list[Block] = [Heading(2, "Step 1: Benchmark Selection")]
-    if run.benchmark is None and run.zero_shot is None:
-        return [*blocks, Paragraph(NOT_RUN)]
-    if run.benchmark is not None:
-        found = run.benchmark
-        blocks.append(
-            Paragraph(
-                f"{found['n_test']} clips to test on, {found['n_train']} to train on: "
-                f"{found['split']}."
-            )
+def summary(run: RecipeRun) -> str:
+    """The result of the whole run: the headline error before, after, and of the prior."""
+    before = None if run.zero_shot is None else run.zero_shot.by_score.get(HEADLINE.score)
+    after = None if run.re_evaluation is None else run.re_evaluation.by_score.get(HEADLINE.score)
+    shown_figure = after or before
+    found = run.re_evaluation or run.zero_shot
+    if shown_figure is None:
+        return "Not one figure could be taken."
+    sentences = []
+    step = next((d for d in run.differences if d.kind is HEADLINE), None)
+    if step is not None:
+        unit = step_unit(HEADLINE.suffix)
+        words = interval(step.interval, unit)
+        sentences.append(
+            f"On {step.num_clips} clips, the mean relative error of the ends went from "
+            f"{shown(step.before, '%')} to {shown(step.after, '%')}"
+            + (f" (difference {words} points with 95 % confidence)." if words else ".")
         )
-        blocks.append(Table(_SCENARIO_COLUMNS, [_scenario(r) for r in found["scenarios"]], 1))
-        blocks += _question(found["scenarios"])
-    if run.zero_shot is not None:
-        blocks += _difficulty(run.zero_shot)
-    return blocks
+    else:
+        sentences.append(
+            f"On {shown_figure.num_clips} clips, the mean relative error of the ends is "
+            f"{shown(shown_figure.value, '%')}."
+        )
+    if shown_figure.prior is not None and shown_figure.skill is not None:
+        coverage = "" if found is None else prior_coverage(found.metrics)
+        sentences.append(
+            f"The no-video prior errs by {shown(shown_figure.prior, '%')}"
+            f"{' (' + coverage + ')' if coverage else ''}: skill {shown(shown_figure.skill)}."
+        )
+    ratio = None if found is None else dig(found.metrics, "wrong_video/mre_ratio")
+    if ratio is not None:
+        sentences.append(f"With a wrong video the error is {ratio:.1f} times as large.")
+    goal = run.targets.get("mre_percent")
+    if goal is not None:
+        met = "reached" if shown_figure.value < goal else "not reached"
+        ends = shown_figure.interval
+        doubt = ", though not beyond doubt" if ends and ends[0] < goal <= ends[1] else ""
+        sentences.append(f"The goal, below {shown(goal, '%')}, is {met}{doubt}.")
+    return " ".join(sentences)
+
+
+def _cards(run: RecipeRun, found: Evaluated) -> list[Card]:
+    """Before, after, and what both have to be seen beside."""
+    figure = found.by_score.get(HEADLINE.score)
+    if figure is None:
+        return []
+    before = None if run.zero_shot is None else run.zero_shot.by_score.get(HEADLINE.score)
+    cards = []
+    if run.re_evaluation is not None:
+        cards.append(Card("Error after training", Number(figure.value, "%"), _ends(figure)))
+    if before is not None:
+        cards.append(Card("Error zero-shot", Number(before.value, "%"), _ends(before)))
+    cards += [
+        Card(
+            "No-video prior",
+            Number(figure.prior, "%"),
+            f"median of other demonstrations {prior_coverage(found.metrics)}".strip(),
+        ),
+        Card("Skill over the prior", Number(figure.skill), "1 − error ÷ the prior's error"),
+        Card("Wrong-video control", Number(figure.control, "%"), "error with another clip"),
+        Card("Answered", Number(100 * float(found.metrics["answered"] or 0), "%"), "of all asked"),
+    ]
+    return cards
+
+
+def _ends(figure: Figure) -> str:
+    ends = interval(figure.interval, figure.suffix)
+    return f"95 %: {ends}" if ends else "mean relative error of ends"
+
+
+# --- the benchmark -----------------------------------------------------------------------------
+
+
+def _benchmark(run: RecipeRun) -> list[Block]:
+    """Scenarios, the question, and how far one gets without looking."""
+    blocks: list[Block] = []
+    if run.benchmark is not None:
+        scenarios = run.benchmark["scenarios"]
+        blocks = [Table(_SCENARIO_COLUMNS, [_scenario(r) for r in scenarios], 1)]
+        blocks += _question(scenarios)
+    return blocks if run.zero_shot is None else blocks + _difficulty(run.zero_shot)
 
 
 _SCENARIO_COLUMNS = ("Scenario", "Clips", "Demonstrations", "Duration, s", "Events")
@@ -101,54 +158,11 @@ def _difficulty(zero_shot: Evaluated) -> list[Block]:
     return [Paragraph(" ".join(sentences))] if sentences else []
 
 
-def zero_shot_blocks(run: RecipeRun) -> list[Block]:
-    """Step 2: settings and figures of the model as it came."""
-    blocks: list[Block] = [Heading(2, "Step 2: Zero-shot Evaluation")]
-    if run.zero_shot is None:
-        return [*blocks, Paragraph(NOT_RUN)]
-    config = run.zero_shot.run.config
-    frames, sampling = config["frames"], config["evaluation"]["sampling"]
-    blocks += [
-        Heading(3, "Run Baseline Evaluation"),
-        Table(
-            ("Setting", "Value"),
-            [
-                ["Model", str(config["model"])],
-                ["Weights", str(config["model_identity"])],
-                ["Frames", _frames_words(frames)],
-                ["Decoding", str(config["evaluation"]["decoding"])],
-                ["Trials, temperature", f"{sampling['trials']}, {short(sampling['temperature'])}"],
-            ],
-            2,
-        ),
-        *command_block(run.environment),
-        Heading(3, "Baseline Results"),
-        *evaluation_blocks(run.zero_shot, run, "zero_shot"),
-    ]
-    return blocks
+# --- one evaluation ----------------------------------------------------------------------------
 
 
-def _frames_words(frames: Mapping[str, Any]) -> str:
-    stamp = "no time stamp" if frames["stamp"] == "none" else f"one time stamp a {frames['stamp']}"
-    return f"{short(frames['fps'])} a second, at most {frames['max_frames']}; {stamp}"
-
-
-def command_block(environment: Mapping[str, Any]) -> list[Block]:
-    """The command line that made a run, where it is known."""
-    command = str(environment.get("command") or "")
-    return [Code(one_option_a_line(command), "bash")] if command else []
-
-
-def one_option_a_line(command: str) -> str:
-    """A long command as a shell takes it in several lines, broken before its options."""
-    if len(command) <= LONGEST_LINE:
-        return command
-    words = [shlex.quote(word) for word in shlex.split(command)]
-    return " ".join(f"\\\n  {word}" if word.startswith("--") else word for word in words)
-
-
-def evaluation_blocks(found: Evaluated, run: RecipeRun, name: str) -> list[Block]:
-    """Figures, scenarios and plot of one evaluation, with a link to its page."""
+def _evaluation(found: Evaluated, run: RecipeRun, name: str) -> list[Block]:
+    """Figures, scenarios and plot of one evaluation."""
     metrics = found.metrics
     answered = float(metrics["answered"] or 0.0)
     blocks: list[Block] = [
@@ -162,10 +176,6 @@ def evaluation_blocks(found: Evaluated, run: RecipeRun, name: str) -> list[Block
     ]
     if len(metrics["scenarios"]) > 1:
         blocks.append(Table(_BY_SCENARIO, _by_scenario(metrics)))
-    page = found.run.path / "report.html"
-    if page.exists():
-        url = relpath(page.resolve(), run.folder.resolve())
-        blocks.append(Link("Every clip with its answer", url))
     return blocks
 
 
@@ -216,24 +226,8 @@ def _reference_plot(metrics: Mapping[str, Any], targets: Mapping[str, float]) ->
     return bars(rows, title=HEADLINE.label, unit=unit, aim=targets.get("mre_percent"))
 
 
-def analysis_blocks(run: RecipeRun) -> list[Block]:
-    """Step 3: what the rules found in the zero-shot answers, and what counts as success."""
-    blocks: list[Block] = [Heading(2, "Step 3: Problem Analysis")]
-    if run.findings is None:
-        blocks.append(Paragraph(NOT_RUN))
-    else:
-        gaps = [finding for finding in run.findings if finding.severity == "gap"]
-        others = [finding for finding in run.findings if finding.severity != "gap"]
-        blocks.append(Heading(3, "Key Gaps Identified"))
-        blocks.append(Findings(gaps) if gaps else Paragraph("The rules found no gap."))
-        if others:
-            blocks += [Heading(3, "Also Observed"), Findings(others)]
-    success = str(run.config.get("success") or "")
-    if success or run.targets:
-        blocks.append(Heading(3, "Success Criteria"))
-        goals = [_goal(run, key, goal) for key, goal in run.targets.items()]
-        blocks.append(Bullets([*([success] if success else []), *goals]))
-    return blocks
+def _goals(run: RecipeRun) -> list[str]:
+    return [_goal(run, key, goal) for key, goal in run.targets.items()]
 
 
 def _goal(run: RecipeRun, key: str, goal: float) -> str:
@@ -250,9 +244,12 @@ def _goal(run: RecipeRun, key: str, goal: float) -> str:
     return f"{kind.label} below {shown(goal, kind.suffix)}{measured}"
 
 
-def first_records(records: Sequence[Record]) -> dict[str, Record]:
-    """Sample id -> its first trial."""
-    by_id: dict[str, list[Record]] = defaultdict(list)
-    for record in records:
-        by_id[record.sample_id].append(record)
-    return {name: min(found, key=lambda r: r.trial) for name, found in by_id.items()}
+TIMES = Words(
+    summary=summary,
+    cards=_cards,
+    benchmark=_benchmark,
+    evaluation=_evaluation,
+    comparison=comparison,
+    goals=_goals,
+    lessons=lessons,
+)

@@ -1,53 +1,32 @@
-"""The document's step 6 and conclusion: before and after, examples, lessons."""
+"""Before and after of a recipe whose answers are times of events: differences and examples."""
 
+from collections import defaultdict
 from collections.abc import Sequence
 from statistics import median
 
 from kairoscope.core import Record
-from kairoscope.report.blocks import (
-    Block,
-    Bullets,
-    Cell,
-    Code,
-    Findings,
-    Heading,
-    Number,
-    Paragraph,
-    Plot,
-    Table,
-)
+from kairoscope.report.blocks import Block, Cell, Code, Heading, Number, Paragraph, Plot, Table
 from kairoscope.report.boundaries import EventView, event_views
 from kairoscope.report.curves import Lane, timeline
 from kairoscope.report.figures import HEADLINE, dig, shown, step_unit
-from kairoscope.report.lessons import lessons
 from kairoscope.report.plots import Bar, bars
-from kairoscope.report.recipe_evaluation import NOT_RUN, evaluation_blocks, first_records
 from kairoscope.report.recipe_run import Evaluated, RecipeRun
+from kairoscope.report.recipe_states import VERDICTS, answer_text
 
-VERDICTS = {"better": "better", "worse": "worse", "not shown": "no difference shown"}
 
-
-def re_evaluation_blocks(run: RecipeRun) -> list[Block]:
-    """Step 6: the same benchmark with the trained model, beside what it was before."""
-    blocks: list[Block] = [Heading(2, "Step 6: Re-evaluation")]
-    if run.re_evaluation is None:
-        return [*blocks, Paragraph(NOT_RUN)]
-    if run.zero_shot is not None and run.differences:
-        blocks += [
-            Heading(3, "Results Comparison"),
-            Paragraph(
-                "Differences are taken clip by clip over the clips that both evaluations have; "
-                "an interval that holds zero shows no difference."
-            ),
-            Table(_BEFORE_AFTER, _before_after(run), 1),
-            Plot("before_after", _before_after_plot(run), HEADLINE.label),
-            *_examples(run.zero_shot, run.re_evaluation),
-        ]
-    blocks += [
-        Heading(3, "After Training"),
-        *evaluation_blocks(run.re_evaluation, run, "re_evaluation"),
+def comparison(run: RecipeRun) -> list[Block]:
+    """Differences clip by clip, and three clips; nothing where no clip is in both."""
+    if run.zero_shot is None or run.re_evaluation is None or not run.differences:
+        return []
+    return [
+        Paragraph(
+            "Differences are taken clip by clip over the clips that both evaluations have; "
+            "an interval that holds zero shows no difference."
+        ),
+        Table(_BEFORE_AFTER, _before_after(run), 1),
+        Plot("before_after", _before_after_plot(run), HEADLINE.label),
+        *_examples(run.zero_shot, run.re_evaluation),
     ]
-    return blocks
 
 
 _BEFORE_AFTER = ("Metric", "Baseline", "Post-trained", "Difference", "Prior", "Verdict")
@@ -169,55 +148,17 @@ def _texts(before: Record, after: Record) -> list[Block]:
     )
     return [
         Paragraph("Before:"),
-        Code(_answer(before)),
+        Code(answer_text(before.text, before.unparsed, failed=before.failed)),
         Paragraph("After:"),
-        Code(_answer(after)),
+        Code(answer_text(after.text, after.unparsed, failed=after.failed)),
         Paragraph("Ground truth:"),
         Code(truth),
     ]
 
 
-def _answer(record: Record) -> str:
-    words = record.text.strip()
-    if record.failed or not words:
-        return record.unparsed or "(nothing was written)"
-    return words if len(words) <= 1500 else f"{words[:1500]} …"
-
-
-def conclusion_blocks(run: RecipeRun) -> list[Block]:
-    """What was reached, what was learnt and what is left, as far as it was measured."""
-    blocks: list[Block] = [Heading(2, "Conclusion")]
-    found = lessons(run)
-    reached = [finding for finding in found if finding.severity == "strength"]
-    others = [finding for finding in found if finding.severity != "strength"]
-    blocks.append(Heading(3, "Key Achievements"))
-    blocks.append(Findings(reached) if reached else Paragraph(_nothing_reached(run)))
-    blocks.append(Heading(3, "Lessons Learned"))
-    blocks.append(
-        Findings(others)
-        if others
-        else Paragraph("None of the rules over training and data found anything to warn of.")
-    )
-    if run.re_evaluation is not None:
-        gaps = [finding for finding in run.remaining if finding.severity != "strength"]
-        blocks.append(Heading(3, "What Is Left"))
-        blocks.append(
-            Findings(gaps) if gaps else Paragraph("The rules find no gap in the trained model.")
-        )
-    blocks += [
-        Heading(2, "Where Everything Is"),
-        Bullets(
-            [
-                "zero_shot and re_evaluation: records, metrics and the page of each evaluation",
-                "analysis.json and curation.json: the findings and every clip that was left out",
-                "sft: settings, log and checkpoints of the training",
-            ]
-        ),
-    ]
-    return blocks
-
-
-def _nothing_reached(run: RecipeRun) -> str:
-    if run.re_evaluation is None:
-        return "The model was not evaluated after training in this folder."
-    return "The rules over before and after found no achievement."
+def first_records(records: Sequence[Record]) -> dict[str, Record]:
+    """Sample id -> its first trial."""
+    by_id: dict[str, list[Record]] = defaultdict(list)
+    for record in records:
+        by_id[record.sample_id].append(record)
+    return {name: min(found, key=lambda r: r.trial) for name, found in by_id.items()}
