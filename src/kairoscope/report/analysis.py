@@ -16,6 +16,8 @@ from kairoscope.report.boundaries import EventView, Likely, event_views, likely_
 from kairoscope.report.caption_figures import is_caption
 from kairoscope.report.caption_rules import analyse_captions
 from kairoscope.report.findings import RANK, Evidences, Finding, finding_from_json, finding_to_json
+from kairoscope.report.question_figures import is_question
+from kairoscope.report.question_rules import analyse_questions
 from kairoscope.report.score_figures import is_score
 from kairoscope.report.score_rules import analyse_scores
 from kairoscope.runs import Run, read_metrics, records_of
@@ -76,6 +78,8 @@ def analyse_run(run: Run, targets: Mapping[str, float] | None = None) -> list[Fi
     known = read_metrics(run)
     if known is not None and is_caption(known):
         return analyse_captions(known)
+    if known is not None and is_question(known):
+        return analyse_questions(known)
     if known is not None and is_score(known):
         return analyse_scores(known, targets or {})
     if known is not None and known.get("kind") is not None:

@@ -20,6 +20,8 @@ from kairoscope.report.figures import (
 )
 from kairoscope.report.page import interval
 from kairoscope.report.paired import Difference
+from kairoscope.report.question_console import question_table
+from kairoscope.report.question_figures import is_question
 from kairoscope.report.score_figures import (
     READING_NAMES,
     SCORE_FIGURES,
@@ -46,6 +48,8 @@ def metrics_table(metrics: Mapping[str, Any], title: str = "") -> Table:
         return _text_table(metrics, title)
     if is_caption(metrics):
         return caption_table(metrics, title)
+    if is_question(metrics):
+        return question_table(metrics, title)
     if is_score(metrics):
         return score_table(metrics, title)
     table = _table(title, ("all answers", "prior", "skill", "wrong video", "answered only"))
@@ -113,6 +117,8 @@ def before_after_table(
     """
     if is_caption(after):
         return caption_table(after, "Before and after", before)
+    if is_question(after):
+        return question_table(after, "Before and after", before)
     if is_score(after):
         return score_before_after(before, after)
     old = {figure.kind.path: figure for figure in figures(before)}

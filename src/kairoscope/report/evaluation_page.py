@@ -15,6 +15,8 @@ from kairoscope.report.evaluation_clips import ORDERS, Answer, clip_views, read_
 from kairoscope.report.evaluation_plots import comparison_plot, error_plots
 from kairoscope.report.figures import HEADLINE, Figure, counted, dig, figures, prior_coverage
 from kairoscope.report.page import embedded_json, interval, render_page, svg, value
+from kairoscope.report.question_figures import is_question
+from kairoscope.report.question_page import write_question_page
 from kairoscope.report.score_figures import is_score
 from kairoscope.report.score_page import write_score_page
 from kairoscope.report.svg import short
@@ -37,6 +39,8 @@ def write_evaluation_page(
         return write_text_page(folder, title=title)
     if is_caption(read_metrics(run)):
         return write_caption_page(folder, title=title)
+    if is_question(read_metrics(run)):
+        return write_question_page(folder, title=title)
     if is_score(read_metrics(run)):
         return write_score_page(folder, title=title, targets=targets or {})
     page = folder / PAGE

@@ -44,6 +44,11 @@ WITHOUT_LOOKING = {
         "one score for all clips",
         "1 − error ÷ that of the best constant",
     ),
+    "question": (
+        "The commonest answers",
+        "of each kind of question, always",
+        "share of what the commonest answers get wrong",
+    ),
     None: ("No-video prior", "no pixels", "1 − error ÷ the prior's"),
 }
 """`kind` of the metrics -> what is reached without pixels, a note, and what skill is."""
