@@ -2,9 +2,10 @@
 
 The judge never sees the clip, nor who wrote which text. Besides the answers themselves it is asked about
 controls whose score is known beforehand: the label against itself, which must come near 5; the label of
-another clip, near 1; and some answers with the two texts in the other order, which must score alike.
+another clip that shares fewest words with it, near 1; and some answers with the two texts in the other order, which must score alike.
 """
 
+import json
 import random
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from typing import Any, Literal
 
 from kairoscope.core import Prompt, Slot, Text
 from kairoscope.fields.schema import Field, Schema, Value, folded_text
+from kairoscope.fields.scores import word_overlap
 
 Control = Literal["answer", "swapped", "same", "other clip"]
 CONTROLS: tuple[Control, ...] = ("swapped", "same", "other clip")
@@ -25,7 +27,8 @@ the same, whatever words they use; you do not see the clip, so do not judge whic
 5: the same in every respect. 4: the same but for a detail. 3: partly the same; something important \
 differs or is missing. 2: a little in common, different on the whole. 1: nothing in common, or \
 contradictory.
-First say briefly what agrees and what differs, then give the score."""
+Answer with one line of JSON: first the reason, which says briefly what agrees and what differs, then the \
+score: {"reason": "...", "score": "1 to 5"}"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +38,7 @@ class JudgeQuestion:
     id: str
     """Unlike that of any other question of a run."""
     sample_id: str
+    group: str
     trial: int
     """Of the answer."""
     field: str
@@ -42,15 +46,20 @@ class JudgeQuestion:
     question: str
     first: str
     second: str
+    missing: bool = False
+    """There is no answer to be judged: it counts as the lowest score, and no judge is asked."""
 
 
 def judge_prompt(asked: JudgeQuestion) -> Prompt:
-    """What the judge is told. There is no video."""
+    """What the judge is told. There is no video; texts stand in quotation marks, so that none can pass
+    for another part of the question.
+    """
+    first, second = (json.dumps(text, ensure_ascii=False) for text in (asked.first, asked.second))
     return Prompt(
         system=SYSTEM,
         before=(
-            f"Question: {asked.question}\n\nFirst description: {asked.first}\n\n"
-            f"Second description: {asked.second}"
+            f"Question: {asked.question}\n\nFirst description: {first}\n\n"
+            f"Second description: {second}"
         ),
     )
 
@@ -77,54 +86,73 @@ def judge_questions(
 
     Args:
         schema: the fields.
-        rows: answers: `sample_id`, `trial`, `gold` and `value` (normalised captions; `value` may lack
-            fields). An answer without a field is asked about as one that says nothing.
+        rows: answers: `sample_id`, `group`, `trial`, `gold` and `value` (normalised captions; `value`
+            may lack fields). A label that is empty says that there is nothing; one that is absent, that
+            nobody looked.
         fields: names of the fields to judge.
         controls: how many clips each control is asked about, for each field.
         seed: decides which.
     """
     for name in fields:
         field = schema.field(name)
-        labelled = [row for row in rows if row["gold"].get(name) is not None]
+        labelled = [row for row in rows if name in row["gold"]]
         for row in labelled:
-            yield _question(field, row, "answer", row["gold"][name], row["value"].get(name))
-        first = {row["sample_id"]: row for row in reversed(labelled)}
-        chosen = sorted(first)
-        random.Random(f"{seed}/{name}").shuffle(chosen)
-        for place, sample_id in enumerate(chosen[:controls]):
-            row = first[sample_id]
-            gold = row["gold"][name]
-            yield _question(field, row, "swapped", row["value"].get(name), gold)
-            yield _question(field, row, "same", gold, gold)
-            other = _other(first, chosen, place, name)
-            if other is not None:
-                yield _question(field, row, "other clip", gold, other)
+            yield _question(field, row, "answer", row["gold"][name], row["value"].get(name, _NONE))
+        yield from _controls(field, labelled, controls, seed)
+
+
+_NONE = object()
+
+
+def _controls(
+    field: Field, labelled: Sequence[Mapping[str, Any]], controls: int, seed: int
+) -> Iterator[JudgeQuestion]:
+    """Of clips whose label says something: two empty texts are no test."""
+    name = field.name
+    first = {
+        row["sample_id"]: row for row in reversed(labelled) if as_text(row["gold"][name]) != NOTHING
+    }
+    chosen = sorted(first)
+    random.Random(f"{seed}/{name}").shuffle(chosen)
+    for place, sample_id in enumerate(chosen[:controls]):
+        row = first[sample_id]
+        gold = row["gold"][name]
+        if name in row["value"]:
+            yield _question(field, row, "swapped", row["value"][name], gold)
+        yield _question(field, row, "same", gold, gold)
+        other = _other(first, chosen, place, name)
+        if other is not None:
+            yield _question(field, row, "other clip", gold, other)
 
 
 def _other(
     first: Mapping[str, Mapping[str, Any]], chosen: Sequence[str], place: int, name: str
 ) -> Value:
-    """The next label that says something else; None where all say the same."""
-    own = as_text(first[chosen[place]]["gold"][name])
-    for step in range(1, len(chosen)):
-        value: Value = first[chosen[(place + step) % len(chosen)]]["gold"][name]
-        if folded_text(as_text(value)) != folded_text(own):
-            return value
-    return None
+    """The label that shares fewest words with a clip's own; None where all say the same.
+
+    Labels of two clips may well mean nearly the same, and a judge that says so would be right.
+    """
+    own = first[chosen[place]]["gold"][name]
+    following = [*chosen[place + 1 :], *chosen[:place]]
+    values = [first[sample_id]["gold"][name] for sample_id in following]
+    others = [v for v in values if folded_text(as_text(v)) != folded_text(as_text(own))]
+    return min(others, key=lambda v: word_overlap(as_text(v), as_text(own)), default=None)
 
 
 def _question(
-    field: Field, row: Mapping[str, Any], control: Control, first: Value, second: Value
+    field: Field, row: Mapping[str, Any], control: Control, first: Value, second: Any
 ) -> JudgeQuestion:
     return JudgeQuestion(
         id=f"{field.name}/{control}/{row['trial']}/{row['sample_id']}",
         sample_id=row["sample_id"],
+        group=row["group"],
         trial=row["trial"],
         field=field.name,
         control=control,
         question=field.question,
         first=as_text(first),
-        second=as_text(second),
+        second=NOTHING if second is _NONE else as_text(second),
+        missing=second is _NONE,
     )
 
 

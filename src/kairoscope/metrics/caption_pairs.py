@@ -27,26 +27,53 @@ def paired_captions(
     clips are better (`win`), the same (`tie`) or worse (`loss`). Trials of a clip are averaged.
     """
     first, second = (_by_clip(schema, records) for records in (before, after))
-    shared = sorted(first.keys() & second.keys())
     groups = {record.sample_id: record.group for record in after}
-    found: dict[str, Any] = {"n_clips": len(shared), "fields": {}}
+    found: dict[str, Any] = {"n_clips": len(first.keys() & second.keys()), "fields": {}}
     for name in (*schema.names, ALL):
-        clips = [clip for clip in shared if name in first[clip] and name in second[clip]]
-        if not clips:
-            continue
-        steps = [second[clip][name] - first[clip][name] for clip in clips]
-        resamples = Resamples([groups[clip] for clip in clips], draws, seed)
-        found["fields"][name] = {
-            "n_clips": len(clips),
-            "before": fmean(first[clip][name] for clip in clips),
-            "after": fmean(second[clip][name] for clip in clips),
-            "difference": fmean(steps),
-            "difference_ci95": resamples.mean_interval(steps),
-            "win": sum(step > TIE for step in steps),
-            "tie": sum(abs(step) <= TIE for step in steps),
-            "loss": sum(step < -TIE for step in steps),
-        }
+        old, new = (
+            {clip: scores[name] for clip, scores in side.items() if name in scores}
+            for side in (first, second)
+        )
+        step = paired_step(old, new, groups, draws=draws, seed=seed)
+        if step is not None:
+            found["fields"][name] = step
     return found
+
+
+def paired_step(
+    before: Mapping[str, float],
+    after: Mapping[str, float],
+    groups: Mapping[str, str],
+    *,
+    tie: float = TIE,
+    draws: int = 2000,
+    seed: int = 0,
+) -> dict[str, Any] | None:
+    """What changes over the clips that both have; None where there are none.
+
+    Args:
+        before: clip -> its score, more being better.
+        after: the same of the other run.
+        groups: clip -> its group.
+        tie: a clip is better, or worse, that changes by more than this.
+        draws: of the bootstrap over groups.
+        seed: of the same.
+    """
+    clips = sorted(before.keys() & after.keys())
+    if not clips:
+        return None
+    steps = [after[clip] - before[clip] for clip in clips]
+    resamples = Resamples([groups[clip] for clip in clips], draws, seed)
+    return {
+        "n_clips": len(clips),
+        "before": fmean(before[clip] for clip in clips),
+        "after": fmean(after[clip] for clip in clips),
+        "difference": fmean(steps),
+        "difference_ci95": resamples.mean_interval(steps),
+        "win": sum(step > tie for step in steps),
+        "tie": sum(abs(step) <= tie for step in steps),
+        "loss": sum(step < -tie for step in steps),
+    }
 
 
 def _by_clip(schema: Schema, records: Sequence[Record]) -> dict[str, Mapping[str, float]]:

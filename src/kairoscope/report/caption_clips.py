@@ -19,21 +19,35 @@ ORDERS = (
 COLUMNS = ("Field", "Label")
 
 
-def clip_views(runs: Sequence[tuple[str, Run, Answers]], folder: Path) -> list[ClipView]:
-    """One entry a clip that all runs have, with a column a run; the last run sorts them."""
-    return [_view(clip, folder) for clip in by_clip(runs)]
+JudgeScores = Mapping[str, Sequence[Mapping[str, float]]]
+"""Field -> each run's scores by clip, of one judge."""
 
 
-def comparison_orders(last: str) -> tuple[Order, ...]:
+def clip_views(
+    runs: Sequence[tuple[str, Run, Answers]], folder: Path, judged: JudgeScores | None = None
+) -> list[ClipView]:
+    """One entry a clip that all runs have, with a column a run; the last run sorts them.
+
+    `judged`: scores that stand behind the answers of runs that one judge has judged.
+    """
+    return [_view(clip, folder, judged or {}) for clip in by_clip(runs)]
+
+
+def comparison_orders(last: str, *, judged: bool = False) -> tuple[Order, ...]:
     """Ways to sort the clips of several runs."""
+    by_judge = (
+        Order(name=f"most worsened by {last}, says the judge", key="judge_step"),
+        Order(name=f"most improved by {last}, says the judge", key="judge_step", descending=True),
+    )
     return (
         Order(name=f"most worsened by {last}", key="step"),
         Order(name=f"most improved by {last}", key="step", descending=True),
+        *(by_judge if judged else ()),
         *ORDERS,
     )
 
 
-def _view(runs: Sequence[NamedAnswers], folder: Path) -> ClipView:
+def _view(runs: Sequence[NamedAnswers], folder: Path, judged: JudgeScores) -> ClipView:
     first = runs[-1][2][0]
     right = [fmean(r.scores["fields_right"] for r in records) for _, _, records in runs]
     columns = [
@@ -46,7 +60,11 @@ def _view(runs: Sequence[NamedAnswers], folder: Path) -> ClipView:
     rows: list[tuple[int, *tuple[Cell, ...]]] = []
     for place, name in enumerate(names):
         cells: list[Cell] = [written(first.gold[name])]
-        cells += [_cell(first.gold, record, name) for record in answers]
+        cells += [
+            _with_score(_cell(first.gold, record, name), judged, name, run, first.sample_id)
+            for run, (_, _, records) in enumerate(runs)
+            for record in records
+        ]
         rows.append((place, *cells))
     return ClipView(
         id=first.sample_id,
@@ -61,8 +79,32 @@ def _view(runs: Sequence[NamedAnswers], folder: Path) -> ClipView:
         tags=_tags(runs[-1][2], right),
         notes=sorted({r.unparsed for r in answers if r.unparsed}),
         figure=f"{shown(100 * right[-1], '%')} right",
-        sort={"right": right[-1], "step": right[-1] - right[0]},
+        sort={
+            "right": right[-1],
+            "step": right[-1] - right[0],
+            "judge_step": _judge_step(judged, first.sample_id),
+        },
     )
+
+
+def _with_score(cell: Cell, judged: JudgeScores, name: str, run: int, clip: str) -> Cell:
+    """A cell with the judge's mean for the clip behind it."""
+    score = judged[name][run].get(clip) if name in judged else None
+    if score is None:
+        return cell
+    if isinstance(cell, str):
+        return f"{cell} (judge: {score:.1f})"
+    return (f"{cell[0]} (judge: {score:.1f})", *cell[1:])
+
+
+def _judge_step(judged: JudgeScores, clip: str) -> float | None:
+    """Mean change over the judged fields from the first run to the last."""
+    steps = [
+        scores[-1][clip] - scores[0][clip]
+        for scores in judged.values()
+        if clip in scores[0] and clip in scores[-1]
+    ]
+    return fmean(steps) if steps else None
 
 
 def _cell(gold: Mapping[str, Any], record: Record, name: str) -> Cell:

@@ -7,9 +7,11 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
+from kairoscope.report.caption_comparison import Compared, judge_step_rows, step_rows
 from kairoscope.report.caption_figures import field_rows
 from kairoscope.report.caption_page import summary_words
-from kairoscope.report.figures import shown
+from kairoscope.report.figures import counted, shown
+from kairoscope.report.judge_pairs import JudgedPair
 from kairoscope.report.page import interval
 
 
@@ -35,6 +37,43 @@ def caption_table(
         table.add_row(label, *cells, own, _share(row["blind"]), _share(row["control"]), kappa)
     table.caption = Text(summary_words(metrics))
     return table
+
+
+def comparison_table(compared: Compared) -> Table:
+    """What one run changes against another, field by field."""
+    table = _steps(f"{compared.name} against {compared.first}")
+    for row in step_rows(compared.fields):
+        _add(table, row, unit="%", words=row["verdict"])
+    table.caption = Text("better and worse: the 95 % interval leaves zero out", style="dim")
+    return table
+
+
+def judge_comparison_table(pair: JudgedPair) -> Table:
+    """The same of a judge's scores."""
+    table = _steps(f"scores of the judge {pair.name}, 1 to 5")
+    for row in judge_step_rows(pair):
+        words = row["verdict"] if row["trusted"] else "judge not trusted"
+        _add(table, row, unit="", words=words)
+    return table
+
+
+def _steps(title: str) -> Table:
+    table = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left", caption_justify="left")
+    table.add_column("field")
+    for name in ("before", "after", "difference", "win / tie / loss"):
+        table.add_column(name, justify="right")
+    table.add_column("verdict")
+    return table
+
+
+def _add(table: Table, row: Mapping[str, Any], *, unit: str, words: str) -> None:
+    step = Text(("+" if row["difference"] > 0 else "") + shown(row["difference"], unit), "bold")
+    if row["interval"]:
+        step.append(f"\n{row['interval']}", style="dim not bold")
+    style = {"better": "green", "worse": "bold red"}.get(words, "dim")
+    label = Text(row["label"]).append(f"\n{counted(row['n_clips'], 'clip')}", style="dim")
+    before, after = (shown(row[key], unit) for key in ("before", "after"))
+    table.add_row(label, before, after, step, row["counts"], Text(words, style=style))
 
 
 def _share(value: float | None) -> str:

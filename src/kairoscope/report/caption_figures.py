@@ -67,3 +67,10 @@ def field_rows(metrics: Mapping[str, Any]) -> list[dict[str, Any]]:
             }
         )
     return rows
+
+
+def verdict(between: Interval | None) -> str:
+    """What an interval of a difference shows."""
+    if between is None or between[0] <= 0 <= between[1]:
+        return "not shown"
+    return "better" if between[0] > 0 else "worse"

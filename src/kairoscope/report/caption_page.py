@@ -5,10 +5,15 @@ from pathlib import Path
 from typing import Any
 
 from kairoscope.core import UserError
-from kairoscope.fields.schema import schema_from_json
-from kairoscope.metrics.caption_pairs import ALL, paired_captions
 from kairoscope.report.answered_run import AnsweredRun, problem_rows, read_answered
 from kairoscope.report.caption_clips import ORDERS, clip_views, comparison_orders
+from kairoscope.report.caption_comparison import (
+    Compared,
+    compare_captions,
+    comparison_json,
+    judge_scores,
+    pair_rows,
+)
 from kairoscope.report.caption_figures import KIND, field_rows, percent_ends
 from kairoscope.report.caption_rules import analyse_captions
 from kairoscope.report.clips import clip_payload
@@ -16,7 +21,7 @@ from kairoscope.report.figures import counted, shown
 from kairoscope.report.page import embedded_json, interval, render_page, svg, value
 from kairoscope.report.plots import Bar, bars
 from kairoscope.report.svg import short
-from kairoscope.storage import canonical_json, write_text_atomic
+from kairoscope.storage import canonical_json, write_json_atomic, write_text_atomic
 
 PAGE = "report.html"
 
@@ -33,10 +38,14 @@ def write_caption_page(folder: Path, *, title: str = "") -> Path:
     return folder / PAGE
 
 
-def write_caption_comparison(folders: Sequence[Path], names: Sequence[str], page: Path) -> Path:
-    """Write a page that compares evaluations of captions with the first of them.
+def write_caption_comparison(
+    folders: Sequence[Path], names: Sequence[str], page: Path, judges: Sequence[Path] = ()
+) -> Path:
+    """Write a page that compares evaluations of captions with the first of them, and the same figures
+    as JSON beside it.
 
-    Raises UserError where they are of different schemas.
+    `judges`: runs of judges that lie elsewhere than in the folders. Raises UserError where evaluations are of
+    different schemas.
     """
     runs = [read_captioned(folder, name) for folder, name in zip(folders, names, strict=True)]
     for folder, run in zip(folders, runs, strict=True):
@@ -46,15 +55,27 @@ def write_caption_comparison(folders: Sequence[Path], names: Sequence[str], page
                 f"{folders[0]} by {runs[0].metrics['schema']['name']!r}"
             )
     page.parent.mkdir(parents=True, exist_ok=True)
-    write_text_atomic(page, caption_page(runs, page.parent))
+    compared = compare_captions(runs, judges)
+    write_text_atomic(page, caption_page(runs, page.parent, compared=compared))
+    write_json_atomic(page.with_suffix(".json"), comparison_json(compared))
     return page
 
 
-def caption_page(runs: Sequence[AnsweredRun], folder: Path, *, title: str = "") -> str:
-    """The HTML; links to clips are relative to `folder`. The last run is what is judged."""
+def caption_page(
+    runs: Sequence[AnsweredRun],
+    folder: Path,
+    *,
+    title: str = "",
+    compared: Sequence[Compared] = (),
+) -> str:
+    """The HTML; links to clips are relative to `folder`. The last run is what is judged.
+
+    `compared`: of the runs after the first with the first.
+    """
     last, several = runs[-1], len(runs) > 1
-    clips = clip_views([(r.name, r.run, r.answers) for r in runs], folder)
-    orders = comparison_orders(last.name) if several else ORDERS
+    judged = judge_scores(compared, runs)
+    clips = clip_views([(r.name, r.run, r.answers) for r in runs], folder, judged)
+    orders = comparison_orders(last.name, judged=bool(judged)) if several else ORDERS
     heading = title or " · ".join(run.name for run in runs)
     return render_page(
         "captions.html.jinja",
@@ -68,7 +89,7 @@ def caption_page(runs: Sequence[AnsweredRun], folder: Path, *, title: str = "") 
         cards=cards(last.metrics),
         findings=analyse_captions(last.metrics),
         tables=[{"name": r.name if several else "", "rows": field_rows(r.metrics)} for r in runs],
-        pairs=[_pair(runs[0], run) for run in runs[1:]],
+        pairs=[pair_rows(one) for one in compared],
         baseline=runs[0].name,
         plot=svg(field_plot(last.metrics)),
         payload=embedded_json(clip_payload(clips, orders, 0.1)),
@@ -128,34 +149,6 @@ def field_plot(metrics: Mapping[str, Any]) -> str:
             words = "another clip" if row["is_text"] else "commonest"
             rows.append(Bar(label=words, value=row["blind"], colour="prior"))
     return bars(rows, title="Score of every field", unit="% right (sets: F1, texts: overlap)")
-
-
-def _pair(first: AnsweredRun, other: AnsweredRun) -> dict[str, Any]:
-    """What one run changes against the first, over the clips that both have."""
-    schema = schema_from_json(other.metrics["schema"])
-    found = paired_captions(schema, first.records, other.records)
-    rows = []
-    for name, table in sorted(found["fields"].items(), key=lambda item: item[0] != ALL):
-        between = percent_ends(table["difference_ci95"])
-        rows.append(
-            {
-                "label": name.replace("_", " "),
-                "before": 100 * table["before"],
-                "after": 100 * table["after"],
-                "difference": 100 * table["difference"],
-                "interval": interval(between, "%") if between else "",
-                "counts": f"{table['win']} / {table['tie']} / {table['loss']}",
-                "verdict": verdict(between),
-            }
-        )
-    return {"name": other.name, "num_clips": found["n_clips"], "rows": rows}
-
-
-def verdict(between: tuple[float, float] | None) -> str:
-    """What an interval of a difference shows."""
-    if between is None or between[0] <= 0 <= between[1]:
-        return "not shown"
-    return "better" if between[0] > 0 else "worse"
 
 
 def summary_words(metrics: Mapping[str, Any]) -> str:

@@ -67,6 +67,8 @@ class ClipView:
     """The one number that stands in the clip's head."""
     where: str = ""
     sort: Mapping[str, float | None] = field(default_factory=dict)
+    words: Sequence[str] = ()
+    """By which the clip is found, besides its name, scenario and events."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,7 +124,7 @@ def _head(
 
 
 def _clip(clip: ClipView, place: int) -> dict[str, Any]:
-    found = " ".join([clip.id, clip.scenario, *clip.events]).lower()
+    found = " ".join([clip.id, clip.scenario, *clip.events, *clip.words]).lower()
     return {
         "id": printable(clip.id),
         "place": place,

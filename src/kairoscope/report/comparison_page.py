@@ -14,6 +14,8 @@ from kairoscope.report.figures import HEADLINE, KINDS, Figure, figures, shown, s
 from kairoscope.report.page import embedded_json, interval, render_page, svg
 from kairoscope.report.paired import ClipScores, Difference, clip_scores, differences
 from kairoscope.report.plots import Bar, bars
+from kairoscope.report.question_page import KIND as QUESTION
+from kairoscope.report.question_page import write_question_comparison
 from kairoscope.report.score_figures import KIND as SCORE
 from kairoscope.report.score_page import write_score_comparison
 from kairoscope.runs import Run, read_metrics
@@ -42,11 +44,15 @@ def _kind(folder: Path) -> str | None:
 
 
 def write_comparison_page(
-    folders: Sequence[Path], page: Path, targets: Mapping[str, float] | None = None
+    folders: Sequence[Path],
+    page: Path,
+    targets: Mapping[str, float] | None = None,
+    judges: Sequence[Path] = (),
 ) -> Path:
     """Write a page that compares evaluation runs with the first of them; returns its path.
 
-    `targets`: metric -> goal, as in a recipe. Raises `UserError` for fewer than two runs, and for one that is not a finished evaluation.
+    `targets`: metric -> goal, as in a recipe. `judges`: of captions, judges' runs that lie elsewhere than
+    in the folders. Raises `UserError` for fewer than two runs, and for one that is not a finished evaluation.
     """
     if len(folders) < 2:
         raise UserError("a comparison needs two run folders or more")
@@ -55,7 +61,13 @@ def write_comparison_page(
     if len(kinds) > 1:
         raise UserError(f"{folders[0]}: runs of different tasks cannot be compared")
     if kinds == {CAPTION}:
-        return write_caption_comparison(folders, names, page)
+        return write_caption_comparison(folders, names, page, judges)
+    if judges:
+        raise UserError(
+            f"--judged {judges[0]}: these runs are no captions; judges are for captions"
+        )
+    if kinds == {QUESTION}:
+        return write_question_comparison(folders, names, page)
     if kinds == {SCORE}:
         return write_score_comparison(folders, names, page, targets or {})
     compared = [_read(folder, name) for folder, name in zip(folders, names, strict=True)]

@@ -42,7 +42,7 @@
     watching += 1;
     list.replaceChildren(...shown.slice(page * PAGE, (page + 1) * PAGE).map(card));
     const pages = Math.max(1, Math.ceil(shown.length / PAGE));
-    document.getElementById("count").textContent = `${shown.length} of ${data.clips.length} clips`;
+    document.getElementById("count").textContent = `${shown.length} of ${data.clips.length} ${data.what || "clips"}`;
     document.getElementById("page").textContent = `page ${page + 1} of ${pages}`;
     document.getElementById("previous").disabled = page === 0;
     document.getElementById("next").disabled = page >= pages - 1;
