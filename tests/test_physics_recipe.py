@@ -64,6 +64,22 @@ def test_the_recipe_runs_from_benchmark_to_document(place: Path, program: Progra
     document = (run / "recipe.md").read_text()
     assert "Clips by their true score" in document
     assert "Quadratic-weighted kappa" in document
+    drawn = ("max_steps=1", "rollouts_per_step=8", "group_size=4")
+    reinforced = program.run(
+        *("run", "physics-score", "--data", "data", "--model", "model", "--out", "run", "--grpo"),
+        *options,
+        *(f"--set-grpo={setting}" for setting in drawn),
+        cwd=place,
+    )
+    assert reinforced.code == 0, reinforced.said
+    document = (run / "recipe.md").read_text()
+    assert "| 7 Reinforcement learning | done |" in document
+    assert "Against the Fine-tuned Model" in document
+    after = json.loads((run / "after_grpo" / "metrics.json").read_text())
+    assert after["n_clips"] == 10
+    alone = program.run("run", "physics-score", "--stages", "grpo", *("--data", "data"), cwd=place)
+    assert alone.code == 2
+    assert "--grpo" in alone.said
     compared = program.run(
         "report", "run/zero_shot", "run/re_evaluation", "--out", "both.html", cwd=place
     )

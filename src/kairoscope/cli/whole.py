@@ -1,5 +1,6 @@
 """`kairoscope run`: all stages of a recipe."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -21,7 +22,11 @@ from kairoscope.cli.options import (
 from kairoscope.cli.progress import bars
 from kairoscope.core import UserError
 
-EXAMPLE = Path("examples/press")
+EXAMPLES = {
+    "subtask-times": Path("examples/press"),
+    "physics-score": Path("examples/physics"),
+    "av-captions:driving_world": Path("examples/driving"),
+}
 
 
 @command("From videos to boundaries")
@@ -34,7 +39,7 @@ def run(
             "--data",
             metavar="DATA",
             help="Labelled clips: a folder with train and test in it, or anything that the other "
-            f"commands take, of which 30 % is set aside (default: {EXAMPLE}).",
+            "commands take, of which 30 % is set aside (default: the recipe's folder in examples).",
         ),
     ] = None,
     folder: Annotated[
@@ -51,7 +56,19 @@ def run(
         typer.Option(
             metavar="NAMES",
             help="Only these, with commas: benchmark, zero-shot, analysis, curation, sft, "
-            "re-evaluation, report (default: all).",
+            "re-evaluation, report; with --grpo also grpo, grpo-evaluation (default: all).",
+        ),
+    ] = None,
+    grpo: Annotated[  # noqa: FBT002
+        bool,
+        typer.Option("--grpo", help="Reinforcement learning after the fine-tuning, judged again."),
+    ] = False,
+    grpo_settings: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set-grpo",
+            metavar="NAME=VALUE",
+            help="Change a setting of --grpo, as max_steps=50; repeatable.",
         ),
     ] = None,
     dry_run: Annotated[  # noqa: FBT002
@@ -72,14 +89,14 @@ def run(
     """
     check_model(model)
     from kairoscope.recipes import get_recipe
-    from kairoscope.recipes.pipeline import STAGES, Pipeline, check_stages, plan, run_recipe
+    from kairoscope.recipes.pipeline import Pipeline, check_stages, plan, run_recipe
     from kairoscope.recipes.training import sft_config_for
     from kairoscope.settings import assignments, changed
 
     chosen = get_recipe(recipe)
     tables = read_config(config)
-    wanted = [stage.strip() for stage in stages.split(",")] if stages else list(STAGES)
-    check_stages(wanted)
+    if grpo_settings and not grpo:
+        raise UserError("--set-grpo: only with --grpo")
     changes = [
         (f"{config} [sft]", tables["sft"]),
         ("--set", assignments(settings or [], "--set")),
@@ -89,10 +106,11 @@ def run(
         pipeline = Pipeline(
             recipe=chosen,
             model=model,
-            data=data or _example(),
+            data=data or _example(chosen.name),
             out=target,
             evaluation=changed(chosen.evaluation, tables["evaluation"], f"{config} [evaluation]"),
             sft=sft_config_for(chosen, model, changes),
+            grpo=_grpo_config(chosen, model, grpo_settings or []) if grpo else None,
             frames={**tables["frames"], **assignments(frames or [], "--frames")},
             device=device,
             on_progress=progress,
@@ -100,6 +118,8 @@ def run(
             on_advice=advise,
             store=store,
         )
+        wanted = [stage.strip() for stage in stages.split(",")] if stages else pipeline.stages
+        check_stages(wanted, pipeline.stages)
         if not dry_run:
             page = run_recipe(pipeline, wanted)
     if dry_run:
@@ -110,10 +130,23 @@ def run(
     say(f"report: {page}" if page.suffix else f"done: {', '.join(wanted)} in {page}")
 
 
-def _example() -> Path:
-    if not EXAMPLE.is_dir():
-        raise UserError(f"--data is needed: there is no {EXAMPLE} in this folder")
-    return EXAMPLE
+def _grpo_config(recipe: Any, model: str, changes: Sequence[str]) -> Any:
+    """Settings of the reinforcement learning; refused before anything runs that takes minutes."""
+    from kairoscope.recipes.training import grpo_config_for, with_rewards
+    from kairoscope.settings import assignments
+
+    given = [("--set-grpo", assignments(list(changes), "--set-grpo"))]
+    return with_rewards(grpo_config_for(recipe, model, given), recipe)
+
+
+def _example(recipe: str) -> Path:
+    """The clips that ship for a recipe."""
+    folder = EXAMPLES.get(recipe)
+    if folder is None:
+        raise UserError(f"--data is needed: no clips ship for {recipe}")
+    if not folder.is_dir():
+        raise UserError(f"--data is needed: there is no {folder} in this folder")
+    return folder
 
 
 def print_before_after(folder: Path) -> None:

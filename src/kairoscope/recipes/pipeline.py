@@ -6,6 +6,7 @@
     analysis.json               gaps found in the zero-shot answers
     curation.json               every training clip, kept or left out and why
     sft/                        the training run and its best checkpoint
+    grpo/ after_grpo/           where it is asked for: reinforcement learning on top, and its evaluation
     recipe.md recipe.html       the document, from the files above and nothing else
 
 Every stage can be run alone and again; a finished one is not repeated.
@@ -16,7 +17,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from kairoscope.config import EvalConfig, Recipe, SFTConfig
+from kairoscope.config import EvalConfig, GRPOConfig, Recipe, SFTConfig
 from kairoscope.core import UserError
 from kairoscope.evaluate import evaluation_settings
 from kairoscope.models.names import located
@@ -34,6 +35,8 @@ from kairoscope.store import AnswerStore
 from kairoscope.train.schedule import num_steps, warmup_advice
 
 STAGES = ("benchmark", "zero-shot", "analysis", "curation", "sft", "re-evaluation", "report")
+GRPO_STAGES = (*STAGES[:-1], "grpo", "grpo-evaluation", "report")
+"""With reinforcement learning on top of the fine-tuning."""
 MADE_BY = {
     "benchmark": "benchmark.json",
     "zero-shot": "zero_shot/metrics.json",
@@ -41,12 +44,20 @@ MADE_BY = {
     "curation": "curation.json",
     "sft": "sft/result.json",
     "re-evaluation": "re_evaluation/metrics.json",
+    "grpo": "grpo/result.json",
+    "grpo-evaluation": "after_grpo/metrics.json",
     "report": "recipe.html",
 }
 """Stage -> the file that is there once it is done."""
 HELD_OUT_SHARE = 0.15
-BEST = "sft/best"
-"""The trained checkpoint, below the run folder; also what the second evaluation calls its model."""
+BEST, BEST_GRPO = "sft/best", "grpo/best"
+"""The trained checkpoints, below the run folder; also what evaluations of them call their model."""
+JUDGED = {
+    "zero_shot": ("", "", "zero-shot"),
+    "re_evaluation": (BEST, "sft", "after training"),
+    "after_grpo": (BEST_GRPO, "grpo", "after reinforcement learning"),
+}
+"""Folder of an evaluation -> the checkpoint, the stage that makes it, and what progress says."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,6 +70,9 @@ class Pipeline:
     out: Path
     evaluation: EvalConfig
     sft: SFTConfig
+    grpo: GRPOConfig | None = None
+    """Reinforcement learning after the fine-tuning, where it is asked for. Not part of `config`: it may be
+    asked for later."""
     frames: Frames
     device: str | None
     on_progress: Progress
@@ -67,6 +81,11 @@ class Pipeline:
     """Told what is allowed and yet hardly meant."""
     store: AnswerStore | None = None
     """Looked into before a model is asked."""
+
+    @property
+    def stages(self) -> tuple[str, ...]:
+        """All of them, in order."""
+        return STAGES if self.grpo is None else GRPO_STAGES
 
     def config(self) -> dict[str, Any]:
         """What makes two runs of the recipe the same one."""
@@ -87,16 +106,17 @@ class Pipeline:
         return settings
 
 
-def check_stages(stages: Sequence[str]) -> None:
+def check_stages(stages: Sequence[str], allowed: Sequence[str] = STAGES) -> None:
     """Raise UserError for a name that is no stage."""
-    unknown = [stage for stage in stages if stage not in STAGES]
+    unknown = [stage for stage in stages if stage not in allowed]
     if unknown or not stages:
-        raise UserError(f"--stages {','.join(unknown)}: allowed: {', '.join(STAGES)}")
+        more = "" if "grpo" in allowed else "; with --grpo also grpo, grpo-evaluation"
+        raise UserError(f"--stages {','.join(unknown)}: allowed: {', '.join(allowed)}{more}")
 
 
 def plan(pipeline: Pipeline, stages: Sequence[str]) -> list[tuple[str, str]]:
     """What `run_recipe` would do, in words: (stage or thing, what about it). Writes nothing."""
-    check_stages(stages)
+    check_stages(stages, pipeline.stages)
     located(pipeline.model, small=True)
     splits = load_splits(pipeline.data, pipeline.recipe.task.load)
     steps = num_steps(pipeline.sft, max(1, round(len(splits.train) * (1 - HELD_OUT_SHARE))))
@@ -111,7 +131,7 @@ def plan(pipeline: Pipeline, stages: Sequence[str]) -> list[tuple[str, str]]:
     ]
     advice = warmup_advice(pipeline.sft, steps)
     rows += [("advice", advice)] if advice else []
-    for stage in STAGES:
+    for stage in pipeline.stages:
         done = (pipeline.out / MADE_BY[stage]).exists()
         state = "there already" if done else "to do"
         if stage in stages:
@@ -119,9 +139,9 @@ def plan(pipeline: Pipeline, stages: Sequence[str]) -> list[tuple[str, str]]:
     return rows
 
 
-def run_recipe(pipeline: Pipeline, stages: Sequence[str] = STAGES) -> Path:
+def run_recipe(pipeline: Pipeline, stages: Sequence[str]) -> Path:
     """Run stages in order; returns the path of the HTML document (or of the run without one)."""
-    check_stages(stages)
+    check_stages(stages, pipeline.stages)
     splits = load_splits(pipeline.data, pipeline.recipe.task.load)
     steps: dict[str, Callable[[Run], None]] = {
         "benchmark": lambda run: run.write_json("benchmark.json", describe(splits)),
@@ -130,9 +150,11 @@ def run_recipe(pipeline: Pipeline, stages: Sequence[str] = STAGES) -> Path:
         "curation": lambda run: _curate(pipeline, splits, run),
         "sft": lambda run: _train(pipeline, splits, run),
         "re-evaluation": lambda _: _evaluate(pipeline, splits, "re_evaluation"),
+        "grpo": lambda run: _reinforce(pipeline, splits, run),
+        "grpo-evaluation": lambda _: _evaluate(pipeline, splits, "after_grpo"),
     }
     with Run.open(pipeline.out, kind="recipe", config=pipeline.config()) as run:
-        for stage in STAGES:
+        for stage in pipeline.stages:
             if stage in stages and stage in steps:
                 steps[stage](run)
     if "report" not in stages:
@@ -142,11 +164,10 @@ def run_recipe(pipeline: Pipeline, stages: Sequence[str] = STAGES) -> Path:
 
 def _evaluate(pipeline: Pipeline, splits: Splits, name: str) -> None:
     """Before training with the given model, after it with the trained one."""
-    spec, called, title = pipeline.model, pipeline.model, "zero-shot"
-    if name == "re_evaluation":
-        spec, called, title = str(pipeline.out / BEST), BEST, "after training"
-        if not (pipeline.out / MADE_BY["sft"]).exists():
-            raise UserError(f"{spec}: there is no trained checkpoint yet; run the stage sft first")
+    best, made_in, title = JUDGED[name]
+    spec = called = pipeline.model
+    if best:
+        spec, called = _checkpoint(pipeline, best, made_in), best
 
     def progress(what: str, done: int, total: int) -> None:
         pipeline.on_progress(f"{title}: {what}", done, total)
@@ -192,7 +213,35 @@ def _curate(pipeline: Pipeline, splits: Splits, run: Run) -> None:
     run.write_json("curation.json", curation.manifest() | {"labels": labels})
 
 
+def _checkpoint(pipeline: Pipeline, best: str, stage: str) -> str:
+    """Where a trained checkpoint is. Raises UserError where its stage was not run."""
+    folder = str(pipeline.out / best)
+    if not (pipeline.out / MADE_BY[stage]).exists():
+        raise UserError(
+            f"{folder}: there is no trained checkpoint yet; run the stage {stage} first"
+        )
+    return folder
+
+
 def _train(pipeline: Pipeline, splits: Splits, run: Run) -> None:
+    _train_on(pipeline, splits, run, "sft", pipeline.model, pipeline.sft)
+
+
+def _reinforce(pipeline: Pipeline, splits: Splits, run: Run) -> None:
+    assert pipeline.grpo is not None
+    start = _checkpoint(pipeline, BEST, "sft")
+    _train_on(pipeline, splits, run, "grpo", start, pipeline.grpo)
+
+
+def _train_on(
+    pipeline: Pipeline,
+    splits: Splits,
+    run: Run,
+    name: str,
+    model: str,
+    config: SFTConfig | GRPOConfig,
+) -> None:
+    """Train `model` on the clips that curation kept, in the folder `name`."""
     manifest: Mapping[str, Any] | None = run.read_json("curation.json")
     if manifest is None:
         raise UserError(f"{pipeline.out}: nothing is curated yet; run the stage curation first")
@@ -204,12 +253,12 @@ def _train(pipeline: Pipeline, splits: Splits, run: Run) -> None:
     ]
     train_stage(
         pipeline.recipe,
-        model=pipeline.model,
+        model=model,
         train=[sample for split, sample in usable if split == "train"],
         held_out=[sample for split, sample in usable if split == "held_out"],
         checksums={row["id"]: row["sha256"] for row in manifest["clips"]},
-        out=pipeline.out / "sft",
-        config=pipeline.sft,
+        out=pipeline.out / name,
+        config=config,
         frames=pipeline.frames,
         device=pipeline.device,
         on_progress=pipeline.on_progress,

@@ -64,6 +64,9 @@ class RecipeRun:
     training: TrainingLog | None
     training_run: Run | None
     re_evaluation: Evaluated | None
+    grpo_run: Run | None = None
+    """Reinforcement learning on top of the training, where there was one."""
+    after_grpo: Evaluated | None = None
 
     @property
     def targets(self) -> Mapping[str, float]:
@@ -111,6 +114,8 @@ def read_recipe_run(folder: Path) -> RecipeRun:
         training=None if training_run is None else read_training(training_run),
         training_run=training_run,
         re_evaluation=_evaluated(folder / "re_evaluation"),
+        grpo_run=_sub_run(folder / "grpo"),
+        after_grpo=_evaluated(folder / "after_grpo"),
     )
 
 

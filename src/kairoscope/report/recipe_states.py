@@ -29,6 +29,9 @@ def states_of(run: RecipeRun) -> list[list[Cell]]:
     rows: list[list[Cell]] = [[name, "done" if done else "not run"] for name, done in steps]
     rows.append(["5 Post-training", training])
     rows.append(["6 Re-evaluation", "done" if run.re_evaluation is not None else "not run"])
+    if run.grpo_run is not None:
+        done = "done" if run.after_grpo is not None else "not judged yet"
+        rows.append(["7 Reinforcement learning", done])
     return rows
 
 

@@ -1,5 +1,7 @@
 """The six steps of a recipe's document, whatever its answers are. See `recipe_words` for what differs."""
 
+from dataclasses import replace
+
 from kairoscope.report.blocks import (
     Block,
     Bullets,
@@ -8,6 +10,7 @@ from kairoscope.report.blocks import (
     Findings,
     Heading,
     Paragraph,
+    Plot,
     Table,
 )
 from kairoscope.report.label_doubts import doubt_blocks
@@ -22,6 +25,7 @@ from kairoscope.report.recipe_states import (
 )
 from kairoscope.report.recipe_training import curation_blocks, training_blocks
 from kairoscope.report.recipe_words import Words
+from kairoscope.report.reinforcement import reinforcement_summary
 
 
 def recipe_blocks(run: RecipeRun, words: Words) -> list[Block]:
@@ -34,6 +38,7 @@ def recipe_blocks(run: RecipeRun, words: Words) -> list[Block]:
         *curation_blocks(run),
         *training_blocks(run),
         *_re_evaluation(run, words),
+        *_reinforcement(run, words),
         *_conclusion(run, words),
     ]
 
@@ -42,12 +47,15 @@ def _overview(run: RecipeRun, words: Words) -> list[Block]:
     """Title, the result in a few sentences, and which steps were run."""
     model = str(run.config.get("model", "a model"))
     workload = "Evaluation" if run.training is None else "Post-training (SFT)"
+    if run.grpo_run is not None:
+        workload = "Post-training (SFT, then GRPO)"
     latest = run.re_evaluation or run.zero_shot
     cards = [] if latest is None else words.cards(run, latest)
     nothing = "Nothing has been evaluated in this folder yet."
     return [
         Heading(1, f"{run.title} with {model}"),
         Paragraph(nothing if latest is None else words.summary(run)),
+        *_after_grpo(run, words),
         *([Cards(list(cards))] if cards else []),
         Contents(),
         Heading(2, "Overview"),
@@ -121,6 +129,39 @@ def _re_evaluation(run: RecipeRun, words: Words) -> list[Block]:
         *words.evaluation(run.re_evaluation, run, "re_evaluation"),
         *page_link(run.re_evaluation, run),
     ]
+
+
+def _after_grpo(run: RecipeRun, words: Words) -> list[Block]:
+    """What reinforcement learning changed, in a sentence or two."""
+    if run.after_grpo is None or run.re_evaluation is None:
+        return []
+    return [Paragraph(f"Reinforcement learning on top of that. {words.summary(_on_top(run))}")]
+
+
+def _on_top(run: RecipeRun) -> RecipeRun:
+    """The run as if what the fine-tuning ended with was its beginning."""
+    return replace(run, zero_shot=run.re_evaluation, re_evaluation=run.after_grpo)
+
+
+def _reinforcement(run: RecipeRun, words: Words) -> list[Block]:
+    """Step 7, where it was asked for: rewards, and the benchmark once more."""
+    if run.grpo_run is None:
+        return []
+    blocks: list[Block] = [
+        Heading(2, "Step 7: Reinforcement Learning"),
+        *reinforcement_summary(run.grpo_run, run.targets),
+    ]
+    if run.after_grpo is not None:
+        later = _on_top(run)
+        if later.zero_shot is not None and (compared := words.comparison(later)):
+            blocks += [Heading(3, "Against the Fine-tuned Model"), *compared]
+        blocks += [
+            Heading(3, "After Reinforcement Learning"),
+            *words.evaluation(run.after_grpo, later, "after_grpo"),
+            *page_link(run.after_grpo, run),
+        ]
+    # Plots of the same name stand in the steps before.
+    return [replace(b, name=f"grpo_{b.name}") if isinstance(b, Plot) else b for b in blocks]
 
 
 def _conclusion(run: RecipeRun, words: Words) -> list[Block]:

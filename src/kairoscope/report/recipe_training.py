@@ -181,7 +181,7 @@ def _course(log: TrainingLog) -> str:
         return "No optimiser step was taken."
     last = log.steps[-1]
     of = last.get("of", last["step"])
-    words = [f"{last['step']} of {of} optimiser steps in {_lasting(log.seconds)}"]
+    words = [f"{last['step']} of {of} optimiser steps in {lasting(log.seconds)}"]
     tokens = sum(row.get("tokens", 0) for row in log.steps)
     if tokens and log.seconds > 0:
         words.append(f"{short(tokens / log.seconds)} tokens a second{_speeds(log)}")
@@ -248,7 +248,8 @@ def _speeds(log: TrainingLog) -> str:
     return text
 
 
-def _lasting(seconds: float) -> str:
+def lasting(seconds: float) -> str:
+    """`12 s`, `3.4 minutes`."""
     return f"{short(seconds)} s" if seconds < 100 else f"{short(seconds / 60)} minutes"
 
 

@@ -6,7 +6,7 @@ from typing import Any
 from kairoscope.report.blocks import Block, Code, Heading, Number, Paragraph, Plot, Table
 from kairoscope.report.curves import Series, curves
 from kairoscope.report.recipe_states import command_block
-from kairoscope.report.recipe_training import as_toml
+from kairoscope.report.recipe_training import as_toml, lasting
 from kairoscope.report.svg import short
 from kairoscope.report.training import STEP_KEY
 from kairoscope.runs import Run
@@ -45,10 +45,8 @@ def reinforcement_blocks(run: Run, targets: Mapping[str, float]) -> list[Block]:
         Heading(1, f"Reinforcement Learning of {run.config.get('model')}"),
         Paragraph(_method(settings, checks[-1]["kept"] if checks else None)),
         Heading(2, "What It Came To"),
-        Paragraph(_course(steps)),
+        *_came_to(steps, held_out),
     ]
-    if held_out:
-        blocks.append(Table(*_held_out_table(held_out)))
     blocks += [Heading(2, "Curves"), *reward_plots(steps, settings["rewards"])]
     blocks += held_out_plots(held_out, targets)
     for key, title, unit in CURVES:
@@ -65,6 +63,26 @@ def reinforcement_blocks(run: Run, targets: Mapping[str, float]) -> list[Block]:
         Heading(2, "Command"),
         *command_block(environment),
     ]
+
+
+def reinforcement_summary(run: Run, targets: Mapping[str, float]) -> list[Block]:
+    """The same in short, for the document of a recipe: method, course, held-out figures and rewards."""
+    rows = run.records("train", key=STEP_KEY)
+    steps, held_out, checks = (
+        [row for row in rows if row["kind"] == kind] for kind in ("step", "held_out", "check")
+    )
+    settings: Mapping[str, Any] = run.config["grpo"]
+    return [
+        Paragraph(_method(settings, checks[-1]["kept"] if checks else None)),
+        *_came_to(steps, held_out),
+        *(reward_plots(steps, settings["rewards"]) if steps else []),
+        *held_out_plots(held_out, targets),
+    ]
+
+
+def _came_to(steps: Rows, held_out: Rows) -> list[Block]:
+    table = [Table(*_held_out_table(held_out))] if held_out else []
+    return [Paragraph(_course(steps)), *table]
 
 
 KINDS = ("step", "held_out", "check", "answers")
@@ -97,7 +115,9 @@ def held_out_plots(held_out: Rows, targets: Mapping[str, float]) -> list[Plot]:
     for key in names:
         points = [(row["step"], row[key]) for row in held_out if row.get(key) is not None]
         line = Series(label="held out", points=points, marks=True)
-        markup = curves([line], title=f"{key}, held out", unit=key, aim=targets.get(key))
+        markup = curves(
+            [line], title=f"{_spoken(key)}, held out", unit=_spoken(key), aim=targets.get(key)
+        )
         plots.append(Plot(f"held_out_{key}", markup, "The task's metric on held-out clips"))
     return plots
 
@@ -109,7 +129,11 @@ def _metrics(held_out: Rows) -> list[str]:
 def _held_out_table(held_out: Rows) -> tuple[Sequence[str], Sequence[Sequence[Any]]]:
     names = _metrics(held_out)
     rows = [[str(row["step"]), *(Number(row.get(name)) for name in names)] for row in held_out]
-    return ("Step", *names), rows
+    return ("Step", *map(_spoken, names)), rows
+
+
+def _spoken(key: str) -> str:
+    return key.replace("_", " ")
 
 
 def _method(settings: Mapping[str, Any], kept: int | None) -> str:
@@ -133,8 +157,8 @@ def _course(steps: Rows) -> str:
     seconds = sum(row["seconds"] for row in steps)
     answering = sum(row["answering_seconds"] for row in steps) / max(seconds, 1e-9)
     text = (
-        f"{last['step']} of {last['of']} steps in {short(seconds / 60)} minutes, {answering:.0%} of "
-        f"them spent on answering; reward {short(first['reward'])} in the first step, "
+        f"{last['step']} of {last['of']} steps in {lasting(seconds)}, {answering:.0%} of "
+        f"it spent on answering; reward {short(first['reward'])} in the first step, "
         f"{short(last['reward'])} in the last."
     )
     return text if last["step"] >= last["of"] else text + " The run is not finished."

@@ -60,10 +60,10 @@ def test_words_and_tables(blocks: list[Block]) -> None:
     said = " ".join(block.text for block in blocks if isinstance(block, Paragraph))
     assert "on 7 samples: 8 free answers to each of 2 prompts a step" in said
     assert "0.05 x k3" in said
-    assert "2 of 3 steps in 1 minutes, 40% of them spent on answering" in said
+    assert "2 of 3 steps in 60 s, 40% of it spent on answering" in said
     assert "reward 0.6 in the first step, 0.7 in the last. The run is not finished." in said
     [table] = [block for block in blocks if isinstance(block, Table)]
-    assert list(table.columns) == ["Step", "mre_percent", "tiou"]
+    assert list(table.columns) == ["Step", "mre percent", "tiou"]
     assert [row[0] for row in table.rows] == ["0", "2"]
     codes = [block.text for block in blocks if isinstance(block, Code)]
     assert "answer 1" in codes
