@@ -26,7 +26,7 @@ from kairoscope.report.lessons import lessons_for_all
 from kairoscope.report.page import interval
 from kairoscope.report.plots import Bar, bars
 from kairoscope.report.recipe_run import Evaluated, RecipeRun
-from kairoscope.report.recipe_states import VERDICTS
+from kairoscope.report.recipe_states import VERDICTS, scenario_table
 from kairoscope.report.recipe_words import Words
 
 SEVERITY: dict[str, Severity] = {"better": "strength", "worse": "gap", "not shown": "warning"}
@@ -95,16 +95,10 @@ def _cards(run: RecipeRun, latest: Evaluated) -> list[Card]:
 def _benchmark(run: RecipeRun) -> list[Block]:
     if run.benchmark is None:
         return []
-    scenarios = run.benchmark["scenarios"]
-    rows: list[list[Cell]] = [
-        [str(row["scenario"]), str(row["n_clips"]), str(row["n_groups"])] for row in scenarios
-    ]
-    fields = max((row["example_events"] for row in scenarios), key=len, default=[])
-    names = ", ".join(name.replace("_", " ") for name in fields)
-    return [
-        Table(("Scenario", "Clips", "Groups"), rows, 1),
-        *([Paragraph(f"Asked about every clip: {names}.")] if names else []),
-    ]
+    lists: list[list[str]] = [row["example_events"] for row in run.benchmark["scenarios"]]
+    names = ", ".join(name.replace("_", " ") for name in max(lists, key=len, default=[]))
+    asked = [Paragraph(f"Asked about every clip: {names}.")] if names else []
+    return [scenario_table(run.benchmark), *asked]
 
 
 # --- one evaluation ----------------------------------------------------------------------------

@@ -8,6 +8,7 @@ from kairoscope.report.figures import shown
 from kairoscope.report.findings import Finding
 from kairoscope.report.lessons import lessons_for_all
 from kairoscope.report.recipe_run import Evaluated, RecipeRun
+from kairoscope.report.recipe_states import scenario_table
 from kairoscope.report.recipe_words import Words
 
 ENDS = ("_ci95", "_ci")
@@ -61,13 +62,7 @@ def _cards(run: RecipeRun, latest: Evaluated) -> list[Card]:
 
 
 def _benchmark(run: RecipeRun) -> list[Block]:
-    if run.benchmark is None:
-        return []
-    rows: list[list[Cell]] = [
-        [str(row["scenario"]), str(row["n_clips"]), str(row["n_groups"])]
-        for row in run.benchmark["scenarios"]
-    ]
-    return [Table(("Scenario", "Clips", "Groups"), rows, 1)]
+    return [] if run.benchmark is None else [scenario_table(run.benchmark)]
 
 
 def _evaluation(found: Evaluated, _: RecipeRun, __: str) -> list[Block]:

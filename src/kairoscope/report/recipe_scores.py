@@ -21,7 +21,7 @@ from kairoscope.report.findings import Finding
 from kairoscope.report.lessons import lessons_for_all
 from kairoscope.report.page import interval
 from kairoscope.report.recipe_run import Evaluated, RecipeRun
-from kairoscope.report.recipe_states import VERDICTS, answer_text
+from kairoscope.report.recipe_states import VERDICTS, answer_text, scenario_table
 from kairoscope.report.recipe_words import Words
 from kairoscope.report.score_clips import given
 from kairoscope.report.score_figures import best_reading
@@ -90,17 +90,13 @@ def _benchmark(run: RecipeRun) -> list[Block]:
     """Scenarios, and how often each true score comes."""
     if run.benchmark is None:
         return []
-    rows: list[list[Cell]] = [
-        [str(row["scenario"]), str(row["n_clips"]), str(row["n_groups"])]
-        for row in run.benchmark["scenarios"]
-    ]
     labels = run.benchmark.get("labels", {})
     scores = sorted({score for counts in labels.values() for score in counts})
     counted = [
         [name, *(str(counts.get(score, 0)) for score in scores)] for name, counts in labels.items()
     ]
     return [
-        Table(("Scenario", "Clips", "Groups"), rows, 1),
+        scenario_table(run.benchmark),
         Paragraph("Clips by their true score:"),
         Table(("", *scores), counted, 1),
     ]

@@ -45,6 +45,15 @@ def versions_block(run: RecipeRun) -> Block:
     return Paragraph(f"Made with {words} on {platform}{when}.")
 
 
+def scenario_table(benchmark: Mapping[str, Any]) -> Table:
+    """Clips and groups of every scenario of the test set."""
+    rows: list[list[Cell]] = [
+        [str(row["scenario"]), str(row["n_clips"]), str(row["n_groups"])]
+        for row in benchmark["scenarios"]
+    ]
+    return Table(("Scenario", "Clips", "Groups"), rows, 1)
+
+
 def settings_table(found: Evaluated) -> Table:
     """How a model was asked."""
     config = found.run.config
