@@ -19,6 +19,7 @@ from kairoscope.fields.scores import MISSING, Caption, caption_scores, field_sco
 from kairoscope.metrics.agreement import confusion, weighted_mean
 from kairoscope.metrics.bootstrap import Resamples, percentiles
 from kairoscope.metrics.by_clip import by_scenario, records_by_clip
+from kairoscope.metrics.wording import Pair, wording
 from kairoscope.storage import plain
 
 if TYPE_CHECKING:
@@ -141,7 +142,14 @@ def _field(field: Field, rows: Sequence[_Row], draws: int, seed: int) -> Table:
         return table | _closed(field, rows, draws, seed)
     if field.kind == "set":
         return table | {"baseline": _constant_set(field, rows)}
-    return table | {"measure": "overlap of words", "baseline": _another_clip(field, rows)}
+    baseline, others = _another_clip(field, rows)
+    own = [row.given.get(field.name, MISSING) for row in rows]
+    other = _wording(field, rows, others, 0, seed) or {}
+    return table | {
+        "measure": "overlap of words",
+        "wording": _wording(field, rows, own, draws, seed),
+        "baseline": baseline | {key: other[key] for key in ("bleu", "rouge_l") if key in other},
+    }
 
 
 def _closed(field: Field, rows: Sequence[_Row], draws: int, seed: int) -> Table:
@@ -249,15 +257,30 @@ def _constant_set(field: Field, rows: Sequence[_Row]) -> Table:
     return {"answer": list(best), "score": _weighted_score(field, rows, [best] * len(rows))}
 
 
-def _another_clip(field: Field, rows: Sequence[_Row]) -> Table:
+def _another_clip(field: Field, rows: Sequence[_Row]) -> tuple[Table, list[Value]]:
     """The label of the next clip in the place of an answer: how alike labels are to each other."""
     first = {row.clip: row.gold[field.name] for row in rows}
     after = dict(zip(first, [*list(first)[1:], next(iter(first))], strict=True))
     others = [first[after[row.clip]] for row in rows]
-    return {
-        "answer": "the label of another clip",
-        "score": _weighted_score(field, rows, others) if len(first) > 1 else None,
-    }
+    score = _weighted_score(field, rows, others) if len(first) > 1 else None
+    return {"answer": "the label of another clip", "score": score}, others
+
+
+def _wording(
+    field: Field, rows: Sequence[_Row], given: Sequence[Value], draws: int, seed: int
+) -> Table | None:
+    """BLEU and ROUGE-L of a text, over the clips whose label says something."""
+    pairs = [
+        Pair(
+            given="" if text is None or text is MISSING else str(text),
+            gold=str(row.gold[field.name]),
+            group=row.group,
+            weight=row.weight,
+        )
+        for text, row in zip(given, rows, strict=True)
+        if row.gold[field.name] is not None
+    ]
+    return wording(pairs, draws=draws, seed=seed)
 
 
 def _weighted_score(field: Field, rows: Sequence[_Row], given: Sequence[Value]) -> float:

@@ -22,6 +22,32 @@ def is_caption(metrics: Mapping[str, Any] | None) -> bool:
     return metrics is not None and metrics.get("kind") == KIND
 
 
+def text_rows(metrics: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """One row a field of text: BLEU and ROUGE-L beside what the label of another clip gets.
+
+    Empty where they were not computed: the extra `text` is not installed, or the run is older.
+    """
+    rows = []
+    for name in fields_in_order(metrics):
+        table = metrics["fields"][name]
+        words, other = table.get("wording"), table["baseline"]
+        if words:
+            rows.append(
+                {
+                    "name": name.replace("_", " "),
+                    "num_clips": words["n_clips"],
+                    "rouge_l": percent(words["rouge_l"]),
+                    "rouge_l_interval": percent_ends(words["rouge_l_ci95"]),
+                    "other_rouge_l": percent(other.get("rouge_l")),
+                    "bleu": words["bleu"],
+                    "bleu_interval": words["bleu_ci95"],
+                    "other_bleu": other.get("bleu"),
+                    "computed_by": words["computed_by"],
+                }
+            )
+    return rows
+
+
 def percent(share: float | None) -> float | None:
     """A share as tables show it."""
     return None if share is None else 100 * share

@@ -14,7 +14,7 @@ from kairoscope.report.caption_comparison import (
     judge_scores,
     pair_rows,
 )
-from kairoscope.report.caption_figures import KIND, field_rows, percent_ends
+from kairoscope.report.caption_figures import KIND, field_rows, percent_ends, text_rows
 from kairoscope.report.caption_rules import analyse_captions
 from kairoscope.report.clips import clip_payload
 from kairoscope.report.figures import counted, shown
@@ -88,7 +88,14 @@ def caption_page(
         facts=_facts(last),
         cards=cards(last.metrics),
         findings=analyse_captions(last.metrics),
-        tables=[{"name": r.name if several else "", "rows": field_rows(r.metrics)} for r in runs],
+        tables=[
+            {
+                "name": r.name if several else "",
+                "rows": field_rows(r.metrics),
+                "texts": text_rows(r.metrics),
+            }
+            for r in runs
+        ],
         pairs=[pair_rows(one) for one in compared],
         baseline=runs[0].name,
         plot=svg(field_plot(last.metrics)),

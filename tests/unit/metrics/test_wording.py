@@ -65,3 +65,32 @@ def test_one_group_has_no_interval_and_nothing_no_figure(monkeypatch: pytest.Mon
     assert wording([]) is None
     monkeypatch.setattr(module, "LIBRARIES", ("no_such_library",))
     assert wording(pairs(GIVEN, GOLD)) is None
+
+
+def test_texts_of_captions_have_both_beside_another_clips_label() -> None:
+    from kairoscope.core import Record
+    from kairoscope.fields import load_schema
+    from kairoscope.metrics.captions import summarizer
+
+    def record(number: int, said: str) -> Record:
+        gold = {"weather": "Rain", "description": f"It rains on road number {number} today."}
+        return Record(
+            sample_id=f"c{number}", video=f"{number}.mp4", group=f"g{number}", scenario="s", trial=0,
+            text="", value={**gold, "description": said}, unparsed=None, gold=gold,
+            query=list(gold), scores={}, duration_s=1.0,
+        )  # fmt: skip
+
+    said = ["It rains on road number 0 today.", "Snow.", "It rains today."]
+    records = [record(number, text) for number, text in enumerate(said)]
+    fields = summarizer(load_schema("driving_world"))(records, draws=50)["fields"]
+    found = fields["description"]
+    golds = [f"It rains on road number {number} today." for number in range(3)]
+    assert found["wording"] == wording(
+        [
+            Pair(given=a, gold=b, group=f"g{i}")
+            for i, (a, b) in enumerate(zip(said, golds, strict=True))
+        ],
+        draws=50,
+    )
+    assert found["baseline"]["rouge_l"] == pytest.approx(6 / 7)
+    assert "wording" not in fields["weather"]
