@@ -68,9 +68,6 @@ def summarize_questions(
     """See `core.Summarize`."""
     found = records_by_clip(records)
     rows = _rows(found)
-    kinds: dict[str, list[_Row]] = defaultdict(list)
-    for row in rows:
-        kinds[row.kind].append(row)
     wrong = _rows(records_by_clip(control or []))
     table = {
         "kind": KIND,
@@ -80,11 +77,13 @@ def summarize_questions(
         "n_videos": len({record.video for records in found.values() for record in records}),
         "n_unreadable_clips": sum(all(r.failed for r in answers) for answers in found.values()),
         **_table(rows, draws, seed),
-        "kinds": {name: _table(kinds[name], draws, seed) for name in sorted(kinds)},
+        "kinds": _by_kind(rows, draws, seed),
         "letters": _letters(rows, draws, seed),
         "rotation": _rotation(rows, draws, seed),
-        "wrong_video": _table(wrong, draws, seed) if wrong else None,
+        "wrong_video": None,
     }
+    if wrong:
+        table["wrong_video"] = _table(wrong, draws, seed) | {"kinds": _by_kind(wrong, 0, seed)}
     return table | {"skill": _skill(table["right"], table["baseline"]["right"])}
 
 
@@ -109,6 +108,13 @@ def _rows(found: Mapping[str, Sequence[Record]]) -> list[_Row]:
         for name, records in asked.items()
         for record in records
     ]
+
+
+def _by_kind(rows: Sequence[_Row], draws: int, seed: int) -> Table:
+    kinds: dict[str, list[_Row]] = defaultdict(list)
+    for row in rows:
+        kinds[row.kind].append(row)
+    return {name: _table(kinds[name], draws, seed) for name in sorted(kinds)}
 
 
 def _skill(right: float | None, blind: float | None) -> float | None:

@@ -76,8 +76,9 @@ def _tables(
     if len(metrics["kinds"]) > 1:
         for name, table in metrics["kinds"].items():
             if table[part]:
-                kinds = blind.get("kinds", {})
-                yield name, table[part], {"blind": kinds.get(name, {}), "wrong": {}}
+                others = {"blind": blind, "wrong": wrong}
+                kinds = {key: one.get("kinds", {}).get(name, {}) for key, one in others.items()}
+                yield name, table[part], kinds
 
 
 def letter_rows(metrics: Mapping[str, Any]) -> list[dict[str, Any]]:
