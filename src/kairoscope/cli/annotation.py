@@ -1,17 +1,31 @@
 """`kairoscope annotate`."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-import typer
-
+from kairoscope.cli.annotation_options import (
+    AssetsOption,
+    CameraOption,
+    DecodingOption,
+    ExamplesOption,
+    FpsOption,
+    InPlaceOption,
+    LabelsOption,
+    OverwriteOption,
+    RenderOption,
+    SeedOption,
+    SignalsOnlyOption,
+    SourceArgument,
+    TaskOption,
+    TemperatureOption,
+    TrialsOption,
+)
 from kairoscope.cli.app import command, counted, note, say
 from kairoscope.cli.cache import with_store_options
 from kairoscope.cli.dataset import Question, annotate_dataset, note_damaged, say_shard_done
 from kairoscope.cli.options import (
-    DECODING,
     BatchOption,
     DeviceOption,
     FramesOption,
@@ -36,111 +50,28 @@ TRIALS_TEMPERATURE = 0.7
 @with_store_options
 @with_spread_options(shard=True)
 def annotate(
-    source: Annotated[
-        Path,
-        typer.Argument(
-            metavar="SOURCE",
-            help="A video, a folder of videos, a list of them (.txt, .jsonl), or a robot dataset: "
-            "HDF5 of robomimic, MimicGen or Isaac Lab, or a LeRobot folder.",
-        ),
-    ],
-    task: Annotated[
-        str,
-        typer.Option(
-            "--task", metavar="TASK", help="A task file (.toml), or the name of a shipped one."
-        ),
-    ],
+    source: SourceArgument,
+    task: TaskOption,
     folder: OutOption,
     model: ModelOption = "builtin",
-    decoding: Annotated[str | None, DECODING] = None,
+    decoding: DecodingOption = None,
     refine: RefineOption = False,  # noqa: FBT002
-    trials: Annotated[
-        int | None,
-        typer.Option(
-            metavar="N",
-            help="Ask N times and take the median of each boundary, with constrained decoding unless "
-            "told otherwise: for models that give no distribution (default: 1).",
-        ),
-    ] = None,
-    temperature: Annotated[
-        float | None,
-        typer.Option(metavar="T", help="Of the N trials, above 0 (default: 0.7)."),
-    ] = None,
-    seed: Annotated[
-        int | None, typer.Option(metavar="N", help="Of the N trials (default: 0).")
-    ] = None,
+    trials: TrialsOption = None,
+    temperature: TemperatureOption = None,
+    seed: SeedOption = None,
     prompt: PromptOption = None,
     frames: FramesOption = None,
     device: DeviceOption = None,
     batch_size: BatchOption = None,
-    examples: Annotated[
-        int | None,
-        typer.Option(
-            min=0,
-            metavar="K",
-            help="Of a dataset, or a folder with labels.jsonl: use what is labelled in it, and say "
-            "which to label first where fewer than K are.",
-        ),
-    ] = None,
-    labels: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE",
-            help="Labels by hand besides those in the dataset, or for a folder of clips: a label file, "
-            "such as the corrections.jsonl of another run.",
-        ),
-    ] = None,
-    signals_only: Annotated[  # noqa: FBT002
-        bool,
-        typer.Option(
-            "--signals-only",
-            help="Of a dataset: recorded signals and labelled examples alone, no model.",
-        ),
-    ] = False,
-    in_place: Annotated[  # noqa: FBT002
-        bool,
-        typer.Option(
-            "--in-place", help="Of a dataset: write into it, and not into a copy under --out."
-        ),
-    ] = False,
-    overwrite: Annotated[  # noqa: FBT002
-        bool,
-        typer.Option(
-            "--overwrite",
-            help="Of a dataset: replace labels that Kairoscope did not make, too "
-            "(default: they are kept, and are the examples for the others).",
-        ),
-    ] = False,
-    camera: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME",
-            help="Of a dataset: which camera the model sees "
-            "(default: the first that does not move with a hand).",
-        ),
-    ] = None,
-    fps: Annotated[
-        float | None,
-        typer.Option(
-            metavar="FPS", help="Of a dataset: frames a second, where it records them wrongly."
-        ),
-    ] = None,
-    render: Annotated[
-        str | None,
-        typer.Option(
-            metavar="CAMERA",
-            help="Of what robosuite recorded without pictures: the model sees what this camera of "
-            "the recorded simulation sees, such as agentview (needs the extra simulate).",
-        ),
-    ] = None,
-    assets: Annotated[
-        list[Path] | None,
-        typer.Option(
-            metavar="FOLDER",
-            help="For --render: where meshes and textures lie; repeatable "
-            "(default: robosuite and mimicgen as installed).",
-        ),
-    ] = None,
+    examples: ExamplesOption = None,
+    labels: LabelsOption = None,
+    signals_only: SignalsOnlyOption = False,  # noqa: FBT002
+    in_place: InPlaceOption = False,  # noqa: FBT002
+    overwrite: OverwriteOption = False,  # noqa: FBT002
+    camera: CameraOption = None,
+    fps: FpsOption = None,
+    render: RenderOption = None,
+    assets: AssetsOption = None,
     *,
     server: ServerOptions,
     store: Any,
@@ -155,42 +86,58 @@ def annotate(
     decide. A copy of the dataset under OUT gets them where its own tools look for them.
     """
     sampling = sampling_of(trials, temperature, seed)
-    decoding = decoding or ("posterior" if sampling.trials == 1 else "constrained")
+    question = Question(
+        task=task,
+        model=None if signals_only else model,
+        decoding=decoding or ("posterior" if sampling.trials == 1 else "constrained"),
+        prompt=prompt,
+        frames=frames or [],
+        device=device,
+        batch_size=batch_size,
+        camera=camera or render,
+        labels=labels,
+        server=server,
+        store=store,
+        spread=spread,
+        refine=refine,
+        sampling=sampling,
+    )
     from kairoscope.annotate.folder import looks_like_dataset
 
     if looks_like_dataset(source) or examples is not None or signals_only or labels is not None:
         dataset = opened(source, fps, render, assets or [])
         saving = {"in_place": in_place, "overwrite": overwrite}
-        question = Question(
-            task=task,
-            model=None if signals_only else model,
-            decoding=decoding,
-            prompt=prompt,
-            frames=frames or [],
-            device=device,
-            batch_size=batch_size,
-            camera=camera or render,
-            labels=labels,
-            server=server,
-            store=store,
-            spread=spread,
-            refine=refine,
-            sampling=sampling,
-        )
         annotate_dataset(dataset, question, folder, examples=examples or 0, **saving)
         return
-    for option, given in (
-        ("--in-place", in_place),
-        ("--overwrite", overwrite),
-        ("--camera", camera is not None),
-        ("--fps", fps is not None),
-        ("--render", render is not None),
-        ("--assets", bool(assets)),
-    ):
-        if given:
+    given = {"--in-place": in_place, "--overwrite": overwrite, "--camera": camera, "--fps": fps}
+    refuse(source, {**given, "--render": render, "--assets": assets or None})
+    annotate_videos(source, question, folder)
+
+
+def refuse(source: Path, options: Mapping[str, Any]) -> None:
+    """Raise UserError for options of datasets (name -> value; None or False: not given)."""
+    for option, value in options.items():
+        if value is not None and value is not False:
             raise UserError(f"{source}: {option} is for robot datasets, this is none")
-    check_model(model, server)
+
+
+def annotate_videos(source: Path, asked: Question, folder: Path) -> None:
+    """Annotate videos and say what became of them."""
+    assert asked.model is not None
+    check_model(asked.model, asked.server)
     from kairoscope.data.clips import list_videos
+
+    tally = _tally_of(source, named_clips(source, list_videos(source)), asked, folder)
+    if tally is None:
+        say_shard_done(asked.spread, folder)
+        return
+    print_clips(source, tally, folder)
+
+
+def _tally_of(
+    source: Path, clips: Sequence[tuple[str, Path]], asked: Question, folder: Path
+) -> Any:
+    """What became of the clips, or None where shares of other processes are missing."""
     from kairoscope.data.taskfiles import load_task
     from kairoscope.recipes import get_recipe
     from kairoscope.recipes.refining import asked_again
@@ -198,41 +145,47 @@ def annotate(
     from kairoscope.recipes.stages import annotate_stage, load_engine
     from kairoscope.settings import assignments, changed
 
-    recipe = get_recipe("subtask-times")
-    how = changed(recipe.evaluation, {"decoding": decoding}, "command line").decoding
-    asked = load_task(task)
-    clips = named_clips(source, list_videos(source))
+    recipe, shard = get_recipe("subtask-times"), asked.spread.shard
+    how = changed(recipe.evaluation, {"decoding": asked.decoding}, "command line").decoding
+    task = load_task(asked.task)
     with bars() as progress:
         engine = load_engine(
-            model,
-            device=device,
-            batch_size=batch_size,
-            server=server,
-            store=store,
+            asked.model or "",
+            device=asked.device,
+            batch_size=asked.batch_size,
+            server=asked.server,
+            store=asked.store,
             task=recipe.name,
-            ray=spread.ray,
+            ray=asked.spread.ray,
             on_progress=progress,
         )
-        stage = partial(
-            annotate_stage if spread.shard is None else annotate_shard_stage,
+        model = asked_again(
+            engine,
             recipe,
-            asked_again(engine, recipe, prompt, decoding=how, refine=refine, sampling=sampling),
-            clips,
-            asked,
+            asked.prompt,
+            decoding=how,
+            refine=asked.refine,
+            sampling=asked.sampling,
         )
-        shard = {} if spread.shard is None else {"shard": spread.shard}
-        tally = stage(
+        stage = annotate_stage
+        if shard is not None:
+            stage = partial(annotate_shard_stage, shard=shard)  # type: ignore[assignment]
+        return stage(
+            recipe,
+            model,
+            clips,
+            task,
             source=source,
             out=folder,
             decoding=how,
-            frames=assignments(frames or [], "--frames"),
+            frames=assignments(list(asked.frames), "--frames"),
             on_progress=progress,
-            prompt=prompt,
-            **shard,
+            prompt=asked.prompt,
         )
-    if tally is None:
-        say_shard_done(spread, folder)
-        return
+
+
+def print_clips(source: Path, tally: Any, folder: Path) -> None:
+    """What became of videos. Raises UserError where no clip has a boundary."""
     note_damaged(tally.num_damaged)
     print_usage(folder)
     for clip, reason in tally.problems[:MAX_LISTED]:

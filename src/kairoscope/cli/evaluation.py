@@ -8,9 +8,18 @@ import typer
 
 from kairoscope.cli.app import command, counted, note, say, show
 from kairoscope.cli.cache import with_store_options
+from kairoscope.cli.evaluation_options import (
+    BlindOption,
+    ControlOption,
+    DecodingOption,
+    FpsOption,
+    RotateOption,
+    SeedOption,
+    TemperatureOption,
+    TrialsOption,
+)
 from kairoscope.cli.many import command_with, is_number, one_of
 from kairoscope.cli.options import (
-    DECODING,
     BatchOption,
     ConfigOption,
     DataOption,
@@ -57,45 +66,14 @@ def evaluate(
     data: DataOption,
     folder: OutOption,
     model: ManyModels = None,
-    decoding: Annotated[list[str] | None, DECODING] = None,
-    fps: Annotated[
-        list[float] | None,
-        typer.Option(
-            metavar="FPS", help="Frames a second that the model sees (as --frames fps=…)."
-        ),
-    ] = None,
-    trials: Annotated[
-        list[int] | None, typer.Option(metavar="N", help="Answers for each clip (default: 1).")
-    ] = None,
-    temperature: Annotated[
-        list[float] | None,
-        typer.Option(metavar="T", help="0 takes the likeliest token (default: 0)."),
-    ] = None,
-    seed: Annotated[
-        int | None, typer.Option(metavar="N", help="Of drawn answers (default: 0).")
-    ] = None,
-    control: Annotated[
-        bool | None,
-        typer.Option(
-            "--control/--no-control",
-            help="Ask about wrong clips, too: what remains was not seen (default: control).",
-        ),
-    ] = None,
-    blind: Annotated[
-        bool | None,
-        typer.Option(
-            "--blind/--no-blind",
-            help="Ask without any clip, too: what remains was guessed from the words (default: of "
-            "av-questions, blind).",
-        ),
-    ] = None,
-    rotate: Annotated[  # noqa: FBT002
-        bool,
-        typer.Option(
-            "--rotate-choices",
-            help="Of questions with choices: ask again with every choice under every letter.",
-        ),
-    ] = False,
+    decoding: DecodingOption = None,
+    fps: FpsOption = None,
+    trials: TrialsOption = None,
+    temperature: TemperatureOption = None,
+    seed: SeedOption = None,
+    control: ControlOption = None,
+    blind: BlindOption = None,
+    rotate: RotateOption = False,  # noqa: FBT002
     refine: RefineOption = False,  # noqa: FBT002
     prompt: PromptOption = None,
     config: ConfigOption = None,

@@ -1,11 +1,14 @@
 """`kairoscope export`."""
 
-from pathlib import Path
-from typing import Annotated, Literal
-
-import typer
-
 from kairoscope.cli.app import command, counted, note, say
+from kairoscope.cli.export_options import (
+    DataOption,
+    FolderOption,
+    GpusOption,
+    ModelOption,
+    RecipeOption,
+    ReleaseOption,
+)
 from kairoscope.cli.options import FramesOption, SetOption
 from kairoscope.cli.progress import bars
 
@@ -18,31 +21,12 @@ STAMPS = (
 
 @command("Data, models, this machine")
 def export(
-    folder: Annotated[
-        Path, typer.Option("--out", metavar="FOLDER", help="A new folder for what is written.")
-    ],
-    data: Annotated[
-        Path,
-        typer.Option(
-            "--cosmos-rl",
-            metavar="DATA",
-            help="Labelled clips, as for sft: written in the form in which cosmos-rl trains on them.",
-        ),
-    ],
-    recipe: Annotated[
-        str, typer.Option(metavar="RECIPE", help="Reads the data and gives the prompts.")
-    ] = "subtask-times",
-    model: Annotated[
-        str,
-        typer.Option("--model", metavar="MODEL", help="What cosmos-rl shall begin with."),
-    ] = "nvidia/Cosmos-Reason1-7B",
-    release: Annotated[
-        Literal["0.2.6", "0.4.4"],
-        typer.Option("--release", help="Of cosmos-rl: the recipes' own, or the newest known here."),
-    ] = "0.4.4",
-    gpus: Annotated[
-        int, typer.Option(min=1, max=1024, metavar="N", help="GPUs to share a batch among.")
-    ] = 8,
+    folder: FolderOption,
+    data: DataOption,
+    recipe: RecipeOption = "subtask-times",
+    model: ModelOption = "nvidia/Cosmos-Reason1-7B",
+    release: ReleaseOption = "0.4.4",
+    gpus: GpusOption = 8,
     settings: SetOption = None,
     frames: FramesOption = None,
 ) -> None:

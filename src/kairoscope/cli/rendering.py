@@ -1,84 +1,45 @@
 """`kairoscope render`."""
 
 import sys
-from pathlib import Path
-from typing import Annotated
-
-import typer
 
 from kairoscope.cli.app import command, counted, note, say
 from kairoscope.cli.options import OutOption
 from kairoscope.cli.progress import bars
-from kairoscope.limits import MOST_SEED
+from kairoscope.cli.rendering_options import (
+    AssetsOption,
+    CameraOption,
+    FastOption,
+    FilesArgument,
+    FpsOption,
+    HoldoutOption,
+    NoStampsOption,
+    PerFileOption,
+    RecordedFpsOption,
+    SeedOption,
+    SizeOption,
+    TaskOption,
+    WorkersOption,
+)
 
 MAX_LISTED = 20
 
 
 @command("Data, models, this machine")
 def render(
-    files: Annotated[
-        list[Path],
-        typer.Argument(
-            metavar="FILE...",
-            help="What robosuite recorded: HDF5 of robomimic or MimicGen with states, or folders of "
-            "such files.",
-        ),
-    ],
+    files: FilesArgument,
     folder: OutOption,
-    camera: Annotated[
-        str, typer.Option(metavar="NAME", help="A camera of the recorded model.")
-    ] = "agentview",
-    size: Annotated[
-        int, typer.Option(metavar="64..2048", help="Side of the picture in pixels.")
-    ] = 512,
-    fps: Annotated[float, typer.Option(metavar="1..120", help="Frames a second.")] = 30.0,
-    task: Annotated[
-        str | None,
-        typer.Option(
-            metavar="TASK",
-            help="A task file, or the name of a shipped one, whose events are labelled "
-            "(default: that of each file's environment).",
-        ),
-    ] = None,
-    assets: Annotated[
-        list[Path] | None,
-        typer.Option(
-            metavar="FOLDER",
-            help="Where meshes and textures lie: a package, or a checkout of it; repeatable "
-            "(default: robosuite and mimicgen as installed).",
-        ),
-    ] = None,
-    fast: Annotated[  # noqa: FBT002
-        bool,
-        typer.Option("--fast", help="No shadows, reflections or smooth edges: about 3 x as fast."),
-    ] = False,
-    per_file: Annotated[
-        int | None,
-        typer.Option(min=1, metavar="N", help="The first N demonstrations of each file alone."),
-    ] = None,
-    holdout: Annotated[
-        float,
-        typer.Option(
-            metavar="SHARE", help="Share of the source demonstrations that is kept for the test."
-        ),
-    ] = 0.1,
-    seed: Annotated[
-        int, typer.Option(min=0, max=MOST_SEED, metavar="N", help="Of that choice.")
-    ] = 0,
-    no_stamps: Annotated[  # noqa: FBT002
-        bool,
-        typer.Option(
-            "--no-stamps",
-            help="Clips and labels alone, no stamped clips and no datasets of conversations.",
-        ),
-    ] = False,
-    recorded_fps: Annotated[
-        float | None,
-        typer.Option(
-            metavar="HZ", help="Recorded states a second, where the files say it wrongly."
-        ),
-    ] = None,
-    workers: Annotated[int, typer.Option(min=1, metavar="N", help="Processes.")] = 1,
+    camera: CameraOption = "agentview",
+    size: SizeOption = 512,
+    fps: FpsOption = 30.0,
+    task: TaskOption = None,
+    assets: AssetsOption = None,
+    fast: FastOption = False,  # noqa: FBT002
+    per_file: PerFileOption = None,
+    holdout: HoldoutOption = 0.1,
+    seed: SeedOption = 0,
+    no_stamps: NoStampsOption = False,  # noqa: FBT002
+    recorded_fps: RecordedFpsOption = None,
+    workers: WorkersOption = 1,
 ) -> None:
     """Make labelled clips of demonstrations that robosuite or MimicGen recorded without pictures.
 

@@ -2,9 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
-
-import typer
+from typing import Any
 
 from kairoscope.cli.app import advise, command, say, show
 from kairoscope.cli.cache import with_store_options
@@ -20,6 +18,14 @@ from kairoscope.cli.options import (
     read_config,
 )
 from kairoscope.cli.progress import bars
+from kairoscope.cli.whole_options import (
+    DataOption,
+    DryRunOption,
+    FolderOption,
+    GrpoOption,
+    GrpoSettingsOption,
+    StagesOption,
+)
 from kairoscope.core import UserError
 
 EXAMPLES = {
@@ -33,47 +39,13 @@ EXAMPLES = {
 @with_store_options
 def run(
     recipe: RecipeArgument,
-    data: Annotated[
-        Path | None,
-        typer.Option(
-            "--data",
-            metavar="DATA",
-            help="Labelled clips: a folder with train and test in it, or anything that the other "
-            "commands take, of which 30 % is set aside (default: the recipe's folder in examples).",
-        ),
-    ] = None,
-    folder: Annotated[
-        Path | None,
-        typer.Option(
-            "--out",
-            metavar="FOLDER",
-            help="Where the run goes; run again to go on in it (default: runs/RECIPE).",
-        ),
-    ] = None,
+    data: DataOption = None,
+    folder: FolderOption = None,
     model: ModelOption = "builtin",
-    stages: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAMES",
-            help="Only these, with commas: benchmark, zero-shot, analysis, curation, sft, "
-            "re-evaluation, report; with --grpo also grpo, grpo-evaluation (default: all).",
-        ),
-    ] = None,
-    grpo: Annotated[  # noqa: FBT002
-        bool,
-        typer.Option("--grpo", help="Reinforcement learning after the fine-tuning, judged again."),
-    ] = False,
-    grpo_settings: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set-grpo",
-            metavar="NAME=VALUE",
-            help="Change a setting of --grpo, as max_steps=50; repeatable.",
-        ),
-    ] = None,
-    dry_run: Annotated[  # noqa: FBT002
-        bool, typer.Option("--dry-run", help="Say what would be done, and write nothing.")
-    ] = False,
+    stages: StagesOption = None,
+    grpo: GrpoOption = False,  # noqa: FBT002
+    grpo_settings: GrpoSettingsOption = None,
+    dry_run: DryRunOption = False,  # noqa: FBT002
     config: ConfigOption = None,
     settings: SetOption = None,
     prompt: PromptOption = None,

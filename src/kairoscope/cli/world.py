@@ -1,76 +1,36 @@
 """`kairoscope simulate`."""
 
 import sys
-from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
-
-import typer
 
 from kairoscope.cli.app import command, counted, say
 from kairoscope.cli.options import OutOption
 from kairoscope.cli.progress import bars
+from kairoscope.cli.world_options import (
+    ClipsOption,
+    CrfOption,
+    FamiliesOption,
+    FpsOption,
+    SeedOption,
+    SizeOption,
+    WorkersOption,
+    World,
+    WorldArgument,
+)
 from kairoscope.core import UserError
-from kairoscope.limits import MOST_SEED
-
-
-class World(StrEnum):
-    """What is simulated."""
-
-    robot = "robot"
-    physics = "physics"
-    driving = "driving"
 
 
 @command("Data, models, this machine")
 def simulate(
     folder: OutOption,
-    world: Annotated[
-        World,
-        typer.Argument(
-            metavar="WORLD",
-            help="robot: demonstrations with event times; physics: clips whose physics is right or "
-            "wrong by an exact amount, scored 1 to 5; driving: clips of a road with their captions.",
-        ),
-    ] = World.robot,
-    clips: Annotated[
-        int, typer.Option(metavar="N", help="Number of clips; a larger one adds to a folder.")
-    ] = 100,
-    seed: Annotated[
-        int, typer.Option(min=0, max=MOST_SEED, metavar="N", help="Decides what every clip shows.")
-    ] = 0,
-    families: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--family",
-            metavar="NAME",
-            help="Of the robot's tasks; repeatable (default: all but press, which is kept as the unseen one).",
-        ),
-    ] = None,
-    size: Annotated[
-        int | None,
-        typer.Option(
-            metavar="96..512",
-            help="Side of the picture in pixels, of drives its width (default: 256; physics 128; "
-            "driving 288).",
-        ),
-    ] = None,
-    fps: Annotated[
-        float | None,
-        typer.Option(metavar="4..60", help="Frames a second (default: 30; physics 16; driving 8)."),
-    ] = None,
-    crf: Annotated[
-        int | None,
-        typer.Option(
-            min=0,
-            max=51,
-            metavar="0..51",
-            help="Of drives: higher makes smaller files (default: 23).",
-        ),
-    ] = None,
-    workers: Annotated[
-        int, typer.Option(min=1, metavar="N", help="Processes; clips of physics need none.")
-    ] = 1,
+    world: WorldArgument = World.robot,
+    clips: ClipsOption = 100,
+    seed: SeedOption = 0,
+    families: FamiliesOption = None,
+    size: SizeOption = None,
+    fps: FpsOption = None,
+    crf: CrfOption = None,
+    workers: WorkersOption = 1,
 ) -> None:
     """Render demonstrations with exact event times (needs the extra `simulate`), or clips of physics or
     of drives.
