@@ -332,3 +332,10 @@ def test_rows_that_cannot_be_used_are_counted(
     assert ended.code == 0, ended.said
     assert ended.out == "set: 8 conversations, 1 left out\n"
     assert "left out: data/labels.jsonl:9: not JSON" in ended.err
+
+
+def test_help_names_every_recipe() -> None:
+    from kairoscope.cli.options import RECIPE_NAMES
+    from kairoscope.recipes import RECIPES
+
+    assert RECIPE_NAMES.replace(" or ", ", ").split(", ") == list(RECIPES)

@@ -47,7 +47,9 @@ DataOption = Annotated[
         help="Folder with labels.jsonl, a label file, or a dataset of conversations.",
     ),
 ]
-RecipeArgument = Annotated[str, typer.Argument(metavar="RECIPE", help="subtask-times.")]
+RECIPE_NAMES = "subtask-times, physics-score, av-captions, conversation or av-questions"
+"""Written out, for help must not wait for the recipes to be imported."""
+RecipeArgument = Annotated[str, typer.Argument(metavar="RECIPE", help=f"{RECIPE_NAMES}.")]
 SetOption = Annotated[
     list[str] | None,
     typer.Option(

@@ -5,12 +5,13 @@ from typing import Annotated
 
 import typer
 
+from kairoscope.cli.options import RECIPE_NAMES
+
 SFTRecipeArgument = Annotated[
     str | None,
     typer.Argument(
         metavar="[RECIPE]",
-        help="subtask-times, physics-score, av-captions or conversation (default: the first of these that "
-        "can read the data).",
+        help=f"{RECIPE_NAMES} (default: the first of these that can read the data).",
     ),
 ]
 ManyDataOption = Annotated[
