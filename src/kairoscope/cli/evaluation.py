@@ -1,6 +1,7 @@
 """`kairoscope evaluate` and `score`."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -95,32 +96,17 @@ def evaluate(
     any other setting (--vary), every combination is evaluated: a sweep. One table then says which does
     best on one part of the clips, and how well it does on the rest.
     """
-    axes = axes_of(
-        {
-            "model": model or ["builtin"],
-            "fps": fps,
-            "decoding": decoding,
-            "trials": trials,
-            "temperature": temperature,
-        },
-        vary or [],
-        frames or [],
-    )
+    several = {"fps": fps, "decoding": decoding, "trials": trials, "temperature": temperature}
+    models = model or ["builtin"]
+    axes = axes_of({"model": models, **several}, vary or [], frames or [])
     asked = Asked(data, folder, prompt, device, batch_size, server, store, spread, refine, rotate)
-    asked.check_models(axes["model"])
+    asked.check_models(models)
     from kairoscope.recipes import get_recipe
-    from kairoscope.recipes.sweep_cells import cells_of
-    from kairoscope.settings import assignments, changed
 
     chosen = get_recipe(recipe)
-    tables = read_config(config)
-    settings = changed(chosen.evaluation, tables["evaluation"], f"{config} [evaluation]")
-    settings = changed(
-        settings, _given({"wrong_video_control": control, "blind_control": blind}), "command line"
-    )
-    settings = changed(settings, {"sampling": _given({"seed": seed})}, "command line")
-    own_frames = {**tables["frames"], **assignments(frames or [], "--frames")}
-    cells = cells_of(axes, config=settings, frames=own_frames)
+    given = {"wrong_video_control": control, "blind_control": blind}
+    changes = {**_given(given), "sampling": _given({"seed": seed})}
+    cells = _cells(chosen, axes, config, changes, frames or [])
     if refine:
         from kairoscope.refinement import check_refinable
 
@@ -131,14 +117,37 @@ def evaluate(
         return
     if validation is not None:
         raise UserError("--validation is for sweeps: no option has several values")
+    _evaluate_one(chosen, cells[0], asked)
+
+
+def _cells(
+    recipe: Any,
+    axes: dict[str, list[Any]],
+    config: Path | None,
+    changes: dict[str, Any],
+    frames: list[str],
+) -> Sequence[Any]:
+    """Every combination of values; what has one value is that of the recipe, the file or the option."""
+    from kairoscope.recipes.sweep_cells import cells_of
+    from kairoscope.settings import assignments, changed
+
+    tables = read_config(config)
+    settings = changed(recipe.evaluation, tables["evaluation"], f"{config} [evaluation]")
+    settings = changed(settings, changes, "command line")
+    own_frames = {**tables["frames"], **assignments(frames, "--frames")}
+    return cells_of(axes, config=settings, frames=own_frames)
+
+
+def _evaluate_one(recipe: Any, cell: Any, asked: Asked) -> None:
+    """Evaluate one setting and show what came out."""
     with bars() as progress:
-        metrics = _evaluate(chosen, cells[0], asked, progress)
+        metrics = _evaluate(recipe, cell, asked, progress)
     from kairoscope.report.console import metrics_table
 
-    show(metrics_table(metrics, title=f"{chosen.name}: {cells[0].model} on {data}"))
-    print_problems(folder)
-    print_usage(folder)
-    say(f"report: {folder / 'report.html'}")
+    show(metrics_table(metrics, title=f"{recipe.name}: {cell.model} on {asked.data}"))
+    print_problems(asked.out)
+    print_usage(asked.out)
+    say(f"report: {asked.out / 'report.html'}")
 
 
 def _evaluate(recipe: Any, cell: Any, asked: Asked, progress: Report) -> dict[str, Any]:

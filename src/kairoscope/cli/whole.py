@@ -98,8 +98,13 @@ def run(
         for name, text in plan(pipeline, wanted):
             say(f"{name:>14}  {text}")
         return
-    print_before_after(target)
-    say(f"report: {page}" if page.suffix else f"done: {', '.join(wanted)} in {page}")
+    print_done(target, page, wanted)
+
+
+def print_done(folder: Path, page: Path, stages: Sequence[str]) -> None:
+    """What changed, and where it is written."""
+    print_before_after(folder)
+    say(f"report: {page}" if page.suffix else f"done: {', '.join(stages)} in {page}")
 
 
 def _grpo_config(recipe: Any, model: str, changes: Sequence[str]) -> Any:
