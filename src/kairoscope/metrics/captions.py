@@ -144,7 +144,9 @@ def _field(field: Field, rows: Sequence[_Row], draws: int, seed: int) -> Table:
         return table | {"baseline": _constant_set(field, rows)}
     baseline, others = _another_clip(field, rows)
     own = [row.given.get(field.name, MISSING) for row in rows]
-    other = _wording(field, rows, others, 0, seed) or {}
+    other = (
+        _wording(field, rows, others, 0, seed) if baseline["score"] is not None else None
+    ) or {}
     return table | {
         "measure": "overlap of words",
         "wording": _wording(field, rows, own, draws, seed),

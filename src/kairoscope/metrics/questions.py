@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from kairoscope.core import Record, Unparsed
@@ -233,7 +233,7 @@ def _rotation(rows: Sequence[_Row], draws: int, seed: int) -> Table | None:
     """
     asked: dict[str, dict[int, _Row]] = defaultdict(dict)
     for row in rows:
-        asked[row.question].setdefault(row.turn, row)
+        asked[row.question].setdefault(row.turn, replace(row, weight=1.0))
     whole = {
         name: [turns[turn] for turn in sorted(turns)]
         for name, turns in asked.items()
@@ -277,25 +277,24 @@ def _open(rows: Sequence[_Row], draws: int, seed: int) -> Table:
 
 
 def _another(rows: Sequence[_Row]) -> Table:
-    """The answer to the next question of the same kind in the place of each."""
+    """The answer to the next question of the same kind in the place of each that has such a one."""
     kinds: dict[str, dict[str, str]] = defaultdict(dict)
     for row in rows:
         kinds[row.kind].setdefault(row.question, row.gold)
-    after = {
-        name: other
-        for found in kinds.values()
-        for name, other in zip(
-            found, [*list(found.values())[1:], next(iter(found.values()))], strict=True
-        )
-    }
+    after: dict[str, str] = {}
+    for found in kinds.values():
+        golds = list(found.values())
+        if len(golds) > 1:
+            after |= zip(found, [*golds[1:], golds[0]], strict=True)
+    some = [row for row in rows if row.question in after]
     pairs = [
         Pair(given=after[row.question], gold=row.gold, group=row.group, weight=row.weight)
-        for row in rows
+        for row in some
     ]
-    found = wording(pairs, draws=0) or {}
+    others = wording(pairs, draws=0) or {}
     return {
         "answer": "the answer to another question of its kind",
-        "exact": _mean(rows, [float(_words(p.given) == _words(p.gold)) for p in pairs]),
-        "f1": _mean(rows, [word_overlap(p.given, p.gold) for p in pairs]),
-        **{name: found[name] for name in ("bleu", "rouge_l") if name in found},
+        "exact": _mean(some, [float(_words(p.given) == _words(p.gold)) for p in pairs]),
+        "f1": _mean(some, [word_overlap(p.given, p.gold) for p in pairs]),
+        **{name: others[name] for name in ("bleu", "rouge_l") if name in others},
     }

@@ -170,7 +170,8 @@ def kind_plot(metrics: Mapping[str, Any]) -> str:
     for row in open_rows(metrics):
         label = "open" if row["name"] == ALL else row["name"]
         rows.append(Bar(label=label, value=row["f1"], interval=row["f1_interval"]))
-        rows.append(Bar(label="another question's", value=row["other_f1"], colour="prior"))
+        if row["other_f1"] is not None:
+            rows.append(Bar(label="another question's", value=row["other_f1"], colour="prior"))
     return bars(rows, title="Every kind of question", unit="% right (open: overlap of words)")
 
 

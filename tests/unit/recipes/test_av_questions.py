@@ -64,6 +64,8 @@ def test_an_eye_for_one_letter_shows_when_the_choices_turn(
     assert blind["n_questions"] == 24
     assert blind["rotation"]["n_questions"] == 24
     assert (blind["rotation"]["agreement"], blind["rotation"]["all_right"]) == (0.0, 0.0)
+    first = [sample.query.choices[0] == sample.gold for sample in some if not sample.query.turn]
+    assert blind["rotation"]["turns"][0]["accuracy"] == pytest.approx(sum(first) / 24)
     # Under every letter once: an eye for A is right as often as chance, to the question.
     assert blind["choice"]["accuracy"] == pytest.approx(blind["choice"]["chance"])
     shares = [row["right"] for row in blind["letters"]]
