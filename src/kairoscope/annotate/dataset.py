@@ -128,7 +128,22 @@ def annotate_dataset(
     placing = _placing(gathered, examples, plan, asking, learned, on_progress)
     write_rows(run.file("clips"), map(sealed, placing.rows()))
     saved = _saved(gathered, placing, saving, on_progress)
-    tally = write_boundaries(run, present_ids(dataset), DATASET_COLUMNS)
+    label_first = _label_first(gathered, examples, num_examples, grippers)
+    tally = _tally(gathered, placing, saved, examples, label_first, grippers)
+    return replace(tally, num_damaged=num_damaged + tally.num_damaged)
+
+
+def _tally(
+    gathered: Gathered,
+    placing: Placing,
+    saved: Saved | None,
+    examples: Sequence[Example],
+    label_first: tuple[str, ...],
+    grippers: tuple[Gripper, ...],
+) -> DatasetTally:
+    """Write boundaries and problems; what became of the episodes."""
+    run = gathered.run
+    tally = write_boundaries(run, present_ids(gathered.dataset), DATASET_COLUMNS)
     problems = [*tally.problems, *(saved.problems if saved else ())]
     run.write_json("problems.json", [{"clip": clip, "reason": why} for clip, why in problems])
     return DatasetTally(
@@ -138,12 +153,12 @@ def annotate_dataset(
         num_flagged=tally.num_flagged,
         by_source=placing.by_source,
         num_labelled=len(examples),
-        label_first=_label_first(gathered, examples, num_examples, grippers),
+        label_first=label_first,
         problems=tuple(problems),
         saved=saved,
         grippers=grippers,
         trust=placing.trust,
-        num_damaged=num_damaged + placing.num_damaged,
+        num_damaged=placing.num_damaged,
     )
 
 

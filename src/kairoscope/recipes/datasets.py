@@ -1,6 +1,7 @@
 """`annotate` for robot datasets: the stage that joins recorded signals, a model and examples."""
 
 from collections.abc import Mapping
+from functools import partial
 from os.path import relpath
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -65,25 +66,8 @@ def annotate_dataset_stage(
     )
     if out.resolve() == dataset.path.resolve():
         raise UserError(f"{out}: is the dataset itself; choose another --out")
-    asking: Asking | None = None
-    words: dict[str, Any] = {}
-    if model is not None:
-        from kairoscope.recipes.stages import asked_with, policy_for
-
-        policy = policy_for(recipe, model.policy, frames)
-        asked, words = asked_with(recipe, prompt)
-        asking = Asking(model=model, task=asked, policy=policy, decoding=decoding, camera=camera)
-    run_config = {
-        "model": model.name if model else SIGNALS_ONLY,
-        "model_identity": model.identity if model else None,
-        "task": plain(task),
-        "source": relpath(dataset.path.resolve(), out.resolve()),
-        "fps": dataset.fps,
-        "camera": camera,
-        "frames": plain(asking.policy) if asking else None,
-        "decoding": decoding if model else None,
-    }
-    run_config |= words
+    asking, words = _asking(recipe, model, decoding, frames, camera, prompt)
+    run_config = _run_config(dataset, task, model, asking, out, camera) | words
     check_shards(out, run_config)
     if shard is not None and not _answer_share(
         dataset,
@@ -120,16 +104,50 @@ def annotate_dataset_stage(
             on_progress=on_progress,
         )
         keep_count(run, "answers")
-        make_clips(
-            dataset,
-            run,
-            camera,
-            lambda done, total: on_progress("making clips to look at", done, total),
-        )
+        make_clips(dataset, run, camera, partial(on_progress, "making clips to look at"))
     on_progress("writing the page", 0, 1)
     write_page(out)
     on_progress("writing the page", 1, 1)
     return tally
+
+
+def _asking(
+    recipe: Recipe,
+    model: "Engine | None",
+    decoding: Decoding,
+    frames: Mapping[str, Any],
+    camera: str | None,
+    prompt: Path | None,
+) -> tuple[Asking | None, dict[str, Any]]:
+    """How the model is asked, and what runs keep of the words; without one, nothing is."""
+    if model is None:
+        return None, {}
+    from kairoscope.recipes.stages import asked_with, policy_for
+
+    policy = policy_for(recipe, model.policy, frames)
+    asked, words = asked_with(recipe, prompt)
+    return Asking(model=model, task=asked, policy=policy, decoding=decoding, camera=camera), words
+
+
+def _run_config(
+    dataset: Dataset,
+    task: TaskFile,
+    model: "Engine | None",
+    asking: Asking | None,
+    out: Path,
+    camera: str | None,
+) -> dict[str, Any]:
+    """What makes it the same run."""
+    return {
+        "model": model.name if model else SIGNALS_ONLY,
+        "model_identity": model.identity if model else None,
+        "task": plain(task),
+        "source": relpath(dataset.path.resolve(), out.resolve()),
+        "fps": dataset.fps,
+        "camera": camera,
+        "frames": plain(asking.policy) if asking else None,
+        "decoding": asking.decoding if asking else None,
+    }
 
 
 def _answer_share(

@@ -70,41 +70,52 @@ def sweep_stage(
     """
     divided = divide(samples, validation)
     settings = _settings(recipe, cells, samples, validation, prompt)
-    found: list[CellRun] = []
     with Run.open(out, kind="sweep", config=settings) as run:
-        model: tuple[str, Engine] | None = None
-        for place, cell in enumerate(cells):
-            on_progress("cells", place, len(cells))
-            reason = None
-            try:
-                if model is None or model[0] != cell.model:
-                    model = None  # the weights of one model at a time
-                    model = (cell.model, open_model(cell.model))
-                _evaluate(recipe, cell, model[1], samples, out, on_progress, problems, prompt)
-            except (UserError, MemoryError, RuntimeError) as error:
-                reason = _reason(error)
-            found.append(
-                CellRun(
-                    name=cell.name,
-                    folder=cell.folder,
-                    values=plain(cell.values),
-                    problem=reason,
-                    prices=(prices or {}).get(cell.model),
-                )
-            )
-        on_progress("cells", len(cells), len(cells))
-        table = sweep_figures(
-            out,
-            found,
-            divided,
-            task=recipe.task,
-            draws=cells[0].config.bootstrap_draws,
-        )
+
+        def ask(cell: Cell, model: Engine) -> None:
+            _evaluate(recipe, cell, model, samples, out, on_progress, problems, prompt)
+
+        found = _asked(cells, open_model, ask, on_progress, prices or {})
+        draws = cells[0].config.bootstrap_draws
+        table = sweep_figures(out, found, divided, task=recipe.task, draws=draws)
         run.write_json("sweep.json", table)
         if table["winner"] is None:
             raise UserError(f"{out}: not one cell has figures; {table['cells'][0]['problem']}")
     write_page(out)
     return table
+
+
+def _asked(
+    cells: Sequence[Cell],
+    open_model: OpenModel,
+    ask: Callable[[Cell, Engine], None],
+    on_progress: Progress,
+    prices: Prices,
+) -> list[CellRun]:
+    """Evaluate cell after cell, one model in memory at a time; what fails is kept with its reason."""
+    found = []
+    model: tuple[str, Engine] | None = None
+    for place, cell in enumerate(cells):
+        on_progress("cells", place, len(cells))
+        reason = None
+        try:
+            if model is None or model[0] != cell.model:
+                model = None  # the weights of one model at a time
+                model = (cell.model, open_model(cell.model))
+            ask(cell, model[1])
+        except (UserError, MemoryError, RuntimeError) as error:
+            reason = _reason(error)
+        found.append(
+            CellRun(
+                name=cell.name,
+                folder=cell.folder,
+                values=plain(cell.values),
+                problem=reason,
+                prices=prices.get(cell.model),
+            )
+        )
+    on_progress("cells", len(cells), len(cells))
+    return found
 
 
 def _evaluate(

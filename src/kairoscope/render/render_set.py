@@ -99,20 +99,10 @@ def render_set(
     try:
         tidy(out, (ROWS, CLIPS, STAMPED, "."))
         listed = _listed(files, task, per_file, recorded_fps, look)
-        problems = list(listed.problems)
         shop = Shop(out=out, look=look, assets=tuple(assets), stamps=stamps)
-        for done, (job, reason) in enumerate(produce(shop, listed.jobs, workers), 1):
-            if reason is not None:
-                problems.append((job.name, reason))
-            on_progress("rendering", done, len(listed.jobs))
-        place = {job.name: number for number, job in enumerate(listed.jobs)}
-        problems.sort(key=lambda item: place.get(item[0], -1))
-        write_json_atomic(
-            out / "problems.json", [{"clip": name, "reason": why} for name, why in problems]
-        )
-        if problems and len(problems) >= len(listed.jobs) + len(listed.problems):
-            raise UserError(f"{out}: not one demonstration gave a clip; first: {problems[0][1]}")
-        found = collect(out, list(place), holdout=holdout, seed=seed)
+        problems = _drawn(shop, listed, workers, on_progress)
+        names = [job.name for job in listed.jobs]
+        found = collect(out, names, holdout=holdout, seed=seed)
         on_progress("writing the set", 0, 1)
         write_sets(out, found)
         if dialogue is not None and stamps:
@@ -125,13 +115,41 @@ def render_set(
             seed=seed,
             stamps=stamps,
         )
-        if found.samples:
-            write_sheet(chosen_samples(found.samples), out / SHEET)
-        write_text_atomic(out / "card.md", card(making, found, problems))
+        _write_card(out, making, found, problems)
         on_progress("writing the set", 1, 1)
     finally:
         os.close(lock)
     return Rendered(found=found, problems=tuple(problems), notes=listed.notes)
+
+
+def _drawn(
+    shop: Shop, listed: "_Listed", workers: int, on_progress: OnProgress
+) -> list[tuple[str, str]]:
+    """Draw every job; returns what is wrong with demonstrations, in their order, and keeps it.
+
+    Raises UserError where not one gives a clip.
+    """
+    problems = list(listed.problems)
+    for done, (job, reason) in enumerate(produce(shop, listed.jobs, workers), 1):
+        if reason is not None:
+            problems.append((job.name, reason))
+        on_progress("rendering", done, len(listed.jobs))
+    place = {job.name: number for number, job in enumerate(listed.jobs)}
+    problems.sort(key=lambda item: place.get(item[0], -1))
+    rows = [{"clip": name, "reason": why} for name, why in problems]
+    write_json_atomic(shop.out / "problems.json", rows)
+    if problems and len(problems) >= len(listed.jobs) + len(listed.problems):
+        raise UserError(f"{shop.out}: not one demonstration gave a clip; first: {problems[0][1]}")
+    return problems
+
+
+def _write_card(
+    out: Path, making: Making, found: Collection, problems: Sequence[tuple[str, str]]
+) -> None:
+    """Pictures of some clips, and what came out."""
+    if found.samples:
+        write_sheet(chosen_samples(found.samples), out / SHEET)
+    write_text_atomic(out / "card.md", card(making, found, problems))
 
 
 def _expanded(files: Sequence[Path]) -> list[Path]:
