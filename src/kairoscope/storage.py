@@ -108,11 +108,12 @@ def clear_torn(folder: Path) -> None:
     """Take away what processes of this machine that are gone were in the middle of writing in a folder."""
     for file in folder.glob(".*.tmp"):
         pid = file.name.removesuffix(".tmp").rpartition(".")[2]
-        if pid.isdigit() and not _is_alive(int(pid)):
+        if pid.isdigit() and not is_alive(int(pid)):
             file.unlink(missing_ok=True)
 
 
-def _is_alive(pid: int) -> bool:
+def is_alive(pid: int) -> bool:
+    """Whether a process of this machine is there, whoever it belongs to."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

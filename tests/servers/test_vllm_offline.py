@@ -188,11 +188,23 @@ def test_a_clip_that_cannot_be_read_is_one_failure(
 def test_positions_are_told_and_a_scaled_clock_arrives(
     model: VllmModel, requests: list[Request]
 ) -> None:
-    """Eight frames a second and twice the clock: every patch has a position of its own."""
+    """What vLLM says that it computed is what we would have, at odd rates and on a faster clock, too."""
+    told: dict[tuple[float, float], str] = {}
     for fps, clock_scale in ((8.0, 1.0), (8.0, 4.0), (9.533, 1.7), (2.0, 1.0)):
         policy = replace(requests[0].policy, fps=fps, clock_scale=clock_scale)
-        request = replace(requests[0], id=f"{fps}", policy=policy)
-        answers(model, [request], Sampling(max_new_tokens=1), "free")  # compared in every answer
+        request = replace(requests[0], id=f"{fps} x{clock_scale}", policy=policy)
+        answers(model, [request], Sampling(max_new_tokens=1), "free")
+        checks = {check.what: check for check in model.checks}
+        assert {what: check.good for what, check in checks.items()} == {
+            "vision tokens": True,
+            "words of the prompt": True,
+            "temporal positions": True,
+        }
+        told[fps, clock_scale] = checks["temporal positions"].found
+    first = {key: told_ids.split(", ")[:6] for key, told_ids in told.items()}
+    assert len(set(first[8.0, 1.0])) < 6  # patches share positions
+    assert len(set(first[8.0, 4.0])) == 6  # each has its own
+    assert len(set(told.values())) == len(told)
 
 
 def test_other_input_is_a_mismatch(

@@ -31,7 +31,7 @@ from kairoscope.models.engines import Engine
 from kairoscope.models.in_process import InProcessModel
 from kairoscope.models.load import LazyCheckpoint
 from kairoscope.models.parity import ADVICE, Check, Fed, compare, kept_to, temporal_ids_of
-from kairoscope.models.reference import expected_input, load_encoder
+from kairoscope.models.reference import expected_input, load_encoder, vision_tokens
 from kairoscope.models.server.engine import ServedModel
 from kairoscope.video.frames import ClipFrames, load_frames
 from kairoscope.video.sampling import QWEN25_GEOMETRY, PatchGeometry
@@ -125,15 +125,16 @@ def _input(probe: Probe) -> Iterator[Finding]:
     frames = probe.frames(probe.policy)
     same = completion.frame_times_s == frames.times_s
     yield Finding("sampled frames", f"{len(completion.frame_times_s)} of the clip", good=same)
+    told = tuple(c for c in getattr(probe.engine, "checks", ()) if isinstance(c, Check))
+    if told and (probe.encoder is None or getattr(probe.engine, "encoder", None) is not None):
+        yield from map(finding_of, told)  # what it was compared with when it answered
     if probe.encoder is None:
         yield Finding(
             "prompt tokens",
             f"{completion.num_prompt_tokens}; the model's tokenizer is not known here",
         )
         return
-    told = getattr(probe.engine, "checks", None)
-    if isinstance(told, tuple) and told:
-        yield from map(finding_of, (check for check in told if isinstance(check, Check)))
+    if told and getattr(probe.engine, "encoder", None) is not None:
         return
     expected = expected_input(probe.encoder, request.prompt, frames, probe.policy)
     in_process = isinstance(probe.engine, LazyCheckpoint | InProcessModel)
@@ -152,11 +153,11 @@ def _rate(probe: Probe) -> Iterator[Finding]:
         policy = replace(probe.policy, fps=fps)
         (completion,) = probe.ask(question(f"{fps:g} fps", probe.clip, policy))
         found.append(completion.num_prompt_tokens)
-        frames = probe.frames(policy)
-        vision.append(_vision_tokens(frames, probe.geometry))
+        num_patches, of_each = vision_tokens(probe.frames(policy), probe.geometry)
+        vision.append(num_patches * of_each)
     gap, wanted = found[1] - found[0], vision[1] - vision[0]
     # Qwen3-VL writes a time before every pair of frames: a few tokens more.
-    pairs = wanted // max(1, _tokens_a_pair(probe.frames(probe.policy), probe.geometry))
+    pairs = wanted // max(1, vision_tokens(probe.frames(probe.policy), probe.geometry)[1])
     timed = probe.geometry.patch_px == 16
     good = wanted <= gap <= wanted + 16 * pairs if timed else gap == wanted
     yield Finding(
@@ -166,16 +167,6 @@ def _rate(probe: Probe) -> Iterator[Finding]:
         expected=f"{wanted} tokens more",
         advice="" if good else f"the rate of the frames does not arrive: {ADVICE['frames']}",
     )
-
-
-def _tokens_a_pair(frames: ClipFrames, geometry: PatchGeometry) -> int:
-    _, height, width, _ = frames.pixels_THWC.shape
-    return int((height // geometry.unit_px) * (width // geometry.unit_px))
-
-
-def _vision_tokens(frames: ClipFrames, geometry: PatchGeometry) -> int:
-    pairs = -(-len(frames.times_s) // geometry.temporal)
-    return pairs * _tokens_a_pair(frames, geometry)
 
 
 def _digits(probe: Probe) -> Iterator[Finding]:

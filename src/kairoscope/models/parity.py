@@ -2,11 +2,13 @@
 
 An engine that samples again, loses the rate of the frames, writes another prompt or takes a constraint
 and ignores it still answers, only worse. So each is asked what it fed, the answer is compared with
-`chat.encode` on our own frames, and a difference ends the run unless it is allowed by name.
+`chat.encode` on our own frames (of a model whose files are not seen from here, with the tokens that
+the frames alone make), and a difference ends the run unless it is allowed by name.
 """
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
 from kairoscope.core import Template, UserError
@@ -83,6 +85,33 @@ def compare(encoder: Encoder, expected: Encoded, fed: Fed) -> tuple[Check, ...]:
     return tuple(checks)
 
 
+def compare_frames(num_patches: int, tokens_per_patch: int, fed: Fed) -> tuple[Check, ...]:
+    """As `compare`, of a model whose tokenizer is not seen from here: its vision tokens alone.
+
+    Where token ids are told, vision is the one that stands there most often. Where they are not, a prompt
+    that is shorter than its vision tokens cannot hold them, and nothing is known of a longer one.
+
+    Args:
+        num_patches: temporal patches that the frames make, one at least.
+        tokens_per_patch: vision tokens of each.
+        fed: the engine's word.
+    """
+    want = num_patches * tokens_per_patch
+    what, wanted = "vision tokens", _patches(num_patches, tokens_per_patch)
+    if fed.token_ids:
+        found = Counter(fed.token_ids).most_common(1)[0][1]
+        return (_check(what, wanted, str(found), "frames", good=found == want),)
+    if fed.num_prompt_tokens is not None and fed.num_prompt_tokens < want:
+        found_text = f"a prompt of {fed.num_prompt_tokens}"
+        return (_check(what, wanted, found_text, "frames", good=False),)
+    return (Check(what=what, expected=wanted, found="not told", good=None),)
+
+
+def _patches(num_patches: int, tokens_per_patch: int) -> str:
+    patches = f"{num_patches} temporal patches of {tokens_per_patch}"
+    return f"{num_patches * tokens_per_patch} ({patches})"
+
+
 def temporal_ids_of(expected: Encoded) -> tuple[int, ...]:
     """Temporal position of each temporal patch, relative to the first."""
     ids = [int(expected.positions_3L[0, start]) for start in expected.vision_starts]
@@ -92,8 +121,8 @@ def temporal_ids_of(expected: Encoded) -> tuple[int, ...]:
 def _vision(encoder: Encoder, expected: Encoded, fed: Fed) -> Check:
     """Vision tokens, counted where the engine names its tokens, else from the sum of all."""
     want = expected.num_vision_tokens
-    patches = f"{len(expected.vision_starts)} temporal patches of {expected.tokens_per_patch}"
-    what, wanted = "vision tokens", f"{want} ({patches})"
+    patches = _patches(len(expected.vision_starts), expected.tokens_per_patch)
+    what, wanted = "vision tokens", patches
     if fed.token_ids is not None:
         found = fed.token_ids.count(text_ids(encoder, VIDEO_PAD)[0])
         return _check(what, wanted, str(found), "frames", good=found == want)
@@ -103,7 +132,7 @@ def _vision(encoder: Encoder, expected: Encoded, fed: Fed) -> Check:
     # Without the tokens themselves: frames that are lost or added come in whole patches.
     size = expected.tokens_per_patch
     kind: Kind = "frames" if size and not gap % size else "prompt"
-    wanted = f"{len(expected.token_ids)}, {want} of them vision ({patches})"
+    wanted = f"{len(expected.token_ids)}, vision among them {patches}"
     found_text = f"{fed.num_prompt_tokens} ({gap:+d})" if gap else str(fed.num_prompt_tokens)
     return _check("prompt tokens", wanted, found_text, kind, good=gap == 0)
 
@@ -166,6 +195,16 @@ def kept_to(template: Template, texts: Iterable[str], *, reasoning: bool = False
         if reason is not None:
             return _check("constraint", expected, reason, "constraint", good=False)
     return _check("constraint", expected, "kept", "constraint", good=True)
+
+
+def advised(checks: Iterable[Check], advice: Mapping[Kind, str]) -> tuple[Check, ...]:
+    """The same, with what to do about a difference in one engine's own words, where it has some."""
+    return tuple(
+        replace(check, advice=advice[check.kind])
+        if check.good is False and check.kind is not None and check.kind in advice
+        else check
+        for check in checks
+    )
 
 
 def allowed_kinds(options: ServerOptions) -> frozenset[Kind]:

@@ -8,6 +8,7 @@ from kairoscope.core import FramePolicy, Prompt
 from kairoscope.models.chat import Encoded, Encoder, encode
 from kairoscope.models.checkpoint import load_tokenizer_and_config, make_encoder
 from kairoscope.video.frames import ClipFrames
+from kairoscope.video.sampling import PatchGeometry
 
 
 @lru_cache(maxsize=8)
@@ -26,3 +27,10 @@ def expected_input(
 ) -> Encoded:
     """A prompt with the frames of a clip, as an engine must feed it."""
     return encode(encoder, prompt, frames.pixels_THWC, frames.times_s, policy)
+
+
+def vision_tokens(frames: ClipFrames, geometry: PatchGeometry) -> tuple[int, int]:
+    """(temporal patches, vision tokens of each) that frames make, whatever is written around them."""
+    num_frames, height, width, _ = frames.pixels_THWC.shape
+    of_each = (height // geometry.unit_px) * (width // geometry.unit_px)
+    return -(-num_frames // geometry.temporal), int(of_each)

@@ -9,7 +9,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from kairoscope.storage import storage_error, sync
+from kairoscope.storage import is_alive, storage_error, sync
 
 
 @contextlib.contextmanager
@@ -66,16 +66,6 @@ def sweep(target: Path) -> None:
     """Remove the copies of writers that were killed."""
     for left in target.parent.glob(f".{glob.escape(target.name)}.*.tmp"):
         number = left.name.split(".")[-2]
-        if number.isdigit() and not _is_running(int(number)):
+        if number.isdigit() and not is_alive(int(number)):
             with contextlib.suppress(OSError):
                 left.unlink()
-
-
-def _is_running(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:
-        return True
-    return True

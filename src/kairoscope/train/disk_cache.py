@@ -23,7 +23,7 @@ from safetensors.torch import save
 
 from kairoscope.core import UserError
 from kairoscope.data.clips import hash_clip
-from kairoscope.storage import canonical_json
+from kairoscope.storage import canonical_json, is_alive
 
 FORMAT = 2
 """Part of every key: entries that an older version has written are not read."""
@@ -132,7 +132,7 @@ class DiskCache:
         for part in self.folder.glob("??/.*.part"):
             node, _, pid = part.name.removesuffix(".part").rpartition(".")
             here = node.endswith(f".{getnode():x}")
-            if here and not Path(f"/proc/{pid}").exists():
+            if here and not (pid.isdigit() and is_alive(int(pid))):
                 with suppress(OSError):
                     part.unlink()
 

@@ -13,8 +13,10 @@ from kairoscope.models.parity import (
     KINDS,
     Fed,
     Mismatch,
+    advised,
     allowed_kinds,
     compare,
+    compare_frames,
     insist,
     kept_to,
     temporal_ids_of,
@@ -88,6 +90,25 @@ def test_collapsed_positions_are_found(tokenizer: Any) -> None:
     assert temporal_ids_of(expected) == (0, 2, 4, 6)
     fed = replace(told(expected), temporal_ids=(0, 0, 0, 0))
     assert kinds(compare(checkpoint.encoder, expected, fed)) == ["time"]
+
+
+@pytest.mark.parametrize(
+    ("fed", "good"),
+    [
+        (Fed(token_ids=(7, *[6] * 12, 9)), True),
+        (Fed(token_ids=(7, *[6] * 8, 9)), False),
+        (Fed(num_prompt_tokens=11), False),
+        (Fed(num_prompt_tokens=40), None),  # of which how many are vision is not told
+        (Fed(), None),
+    ],
+)
+def test_of_a_model_that_is_not_seen_from_here_the_frames_are_counted(fed: Fed, good: Any) -> None:
+    (check,) = compare_frames(3, 4, fed)
+    assert (check.good, check.expected) == (good, "12 (3 temporal patches of 4)")
+    if good is False:
+        with pytest.raises(Mismatch, match=r"start the server otherwise .*--allow-other-frames"):
+            insist(advised([check], {"frames": "start the server otherwise"}), "engine")
+        insist([check], "engine", {"frames"})
 
 
 def test_a_constraint_that_is_ignored_is_found() -> None:

@@ -4,7 +4,6 @@ import asyncio
 import json
 import re
 import time
-from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
@@ -21,11 +20,14 @@ from kairoscope.core import (
     UnreadableClip,
     UserError,
 )
-from kairoscope.models.grammar import answer_part, template_regex, violation
+from kairoscope.models.chat import Encoder
+from kairoscope.models.grammar import answer_part, template_regex
+from kairoscope.models.parity import Check, allowed_kinds, insist, kept_to
 from kairoscope.models.server.blame import Outcome, blame
 from kairoscope.models.server.constraint import Form, accepted_form, constrained
-from kairoscope.models.server.fed import check_fed, expected_tokens
+from kairoscope.models.server.fed import fed_checks
 from kairoscope.models.server.http import Connection, Refused, Unanswered
+from kairoscope.models.server.made import completions
 from kairoscope.models.server.options import ServerOptions
 from kairoscope.models.server.order import mended, picks
 from kairoscope.models.server.sending import WAYS, Way, medium
@@ -68,6 +70,10 @@ class Asking:
     folder: Path
     """Where files for the server are put."""
     usage: Usage
+    encoder: Encoder | None = None
+    """Of the model, where its files are seen from here."""
+    checks: tuple[Check, ...] = ()
+    """What the model was last fed, beside what it should have been."""
     _pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(THREADS))
     _in_flight: asyncio.Semaphore = field(init=False)
     _settling: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -189,13 +195,13 @@ class Asking:
             async with self._in_flight:
                 started = time.perf_counter()
                 reply = await self._asked(connection, request, sent, template, self.sampling)
-                check_fed(reply, frames, self.geometry, way, self.options)
+                self._insist_fed(reply, request, frames, way)
                 texts = [
                     await self._in_order(connection, request, sent, template, choice, trial)
                     for trial, choice in enumerate(reply.choices, self.sampling.first_trial)
                 ]
                 seconds = time.perf_counter() - started
-        return self._made(texts, reply, frames, seconds)
+        return completions(texts, reply, frames, self.geometry, self.sampling, seconds)
 
     async def _asked(
         self,
@@ -253,10 +259,10 @@ class Asking:
         )
         walked = await walk(template, fields, self._form, ask)
         assert walked.first is not None
-        check_fed(walked.first, frames, self.geometry, way, self.options)
+        self._insist_fed(walked.first, request, frames, way, walked.begun)
         choice = Choice(text=walked.text, finish="stop")
         seconds = time.perf_counter() - started
-        made = self._made([choice], walked.first, frames, seconds)
+        made = completions([choice], walked.first, frames, self.geometry, self.sampling, seconds)
         return tuple(
             replace(one, posteriors=tuple(walked.posteriors), num_new_tokens=walked.num_new_tokens)
             for one in made
@@ -274,7 +280,7 @@ class Asking:
         """An answer whose times are in order: from the first that is not on, it is asked for again.
 
         Raises:
-            UserError: the constraint was taken and ignored.
+            Mismatch: the constraint was taken and ignored.
         """
         if template is None or self._form is None or choice.finish == "length":
             return choice
@@ -283,7 +289,8 @@ class Asking:
             answer = answer_part(choice.text)
             values = picks(template, answer)
             if values is None:
-                self._check_ignored(template, answer)
+                check = kept_to(template, [answer])
+                insist([check], self._about(request), allowed_kinds(self.options))
                 return choice
             rest = mended(template, values)
             if rest is None:
@@ -292,31 +299,12 @@ class Asking:
             choice = reply.choices[0]
         return choice
 
-    def _check_ignored(self, template: Template, answer: str) -> None:
-        if not self.options.allow_unconstrained:
-            raise UserError(
-                f"{self.options.base_url}: the server took the constraint and did not keep to it "
-                f"({violation(template, answer)}); use --decoding free, or --allow-unconstrained to "
-                "go on and count what does not fit"
-            )
+    def _insist_fed(
+        self, reply: Reply, request: Request, frames: ClipFrames, way: Way, begun: str = ""
+    ) -> None:
+        """Raise Mismatch where the model saw something else than it should; see `fed_checks`."""
+        self.checks = fed_checks(reply, request, frames, self.geometry, way, self.encoder, begun)
+        insist(self.checks, self._about(request), allowed_kinds(self.options))
 
-    def _made(
-        self, choices: Sequence[Choice], reply: Reply, frames: ClipFrames, seconds: float
-    ) -> tuple[Completion, ...]:
-        trials = self.sampling.trials
-        # One answer stands for all trials where they cannot differ.
-        all_of_them = list(choices) * (trials // len(choices))
-        num_vision = expected_tokens(frames, self.geometry)
-        return tuple(
-            Completion(
-                text=choice.text,
-                trial=trial,
-                frame_times_s=frames.times_s,
-                num_prompt_tokens=reply.num_prompt_tokens,
-                num_vision_tokens=num_vision,
-                num_new_tokens=reply.num_new_tokens // len(reply.choices),
-                seconds=seconds / trials,
-                finish=choice.finish,
-            )
-            for trial, choice in enumerate(all_of_them, self.sampling.first_trial)
-        )
+    def _about(self, request: Request) -> str:
+        return f"{self.options.base_url}, {named(request)}"

@@ -3,7 +3,7 @@
 import asyncio
 import queue
 import threading
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterable, Iterator
 from concurrent.futures import Future
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Generic, TypeVar
@@ -39,7 +39,7 @@ class Background(Generic[Context]):
         work: Callable[[Context, Item], Coroutine[Any, Any, Result]],
         *,
         at_once: int,
-    ) -> Iterator[Result]:
+    ) -> Generator[Result, None, None]:
         """Results in the order in which they come; never more than `at_once` items under way.
 
         Items are taken in the caller's thread, and only while it waits for results. Where a piece

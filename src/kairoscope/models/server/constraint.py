@@ -4,8 +4,8 @@ import json
 import re
 from typing import Any, Literal
 
-from kairoscope.core import UserError
 from kairoscope.models.grammar import answer_part
+from kairoscope.models.parity import ADVICE, Check, allowed_kinds, insist
 from kairoscope.models.server.http import Connection, Refused
 from kairoscope.models.server.options import ServerOptions
 from kairoscope.models.server.wire import NotAnAnswer, read_reply
@@ -27,7 +27,7 @@ async def accepted_form(connection: Connection, model: str, options: ServerOptio
     """The first form that a server keeps to; None: it keeps to none, and that is allowed.
 
     Raises:
-        UserError: it keeps to none.
+        Mismatch: it keeps to none.
     """
     said: list[str] = []
     for form in FORMS:
@@ -39,12 +39,16 @@ async def accepted_form(connection: Connection, model: str, options: ServerOptio
         if re.fullmatch(PROBE, text):
             return form
         said.append(f"{form}: taken and ignored, it wrote {text[:40]!r}")
-    if options.allow_unconstrained:
-        return None
-    raise UserError(
-        f"{options.base_url}: the server holds no answer to a constraint ({'; '.join(said)}); use "
-        "--decoding free, or --allow-unconstrained to ask all the same and count what does not fit"
+    none = Check(
+        what="constraint",
+        expected=f"kept in one of the forms {', '.join(FORMS)}",
+        found="; ".join(said),
+        good=False,
+        kind="constraint",
+        advice=ADVICE["constraint"],
     )
+    insist([none], str(options.base_url), allowed_kinds(options))
+    return None
 
 
 async def forms_found(connection: Connection, model: str) -> dict[Form, str]:

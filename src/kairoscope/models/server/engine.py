@@ -16,8 +16,11 @@ from kairoscope.core import (
     Sampling,
     UserError,
 )
+from kairoscope.models.chat import Encoder
 from kairoscope.models.checkpoint import read_policy, weights_identity
 from kairoscope.models.decode import check_sampling
+from kairoscope.models.parity import Check
+from kairoscope.models.reference import load_encoder
 from kairoscope.models.server.asking import INSTEAD, THREADS, Asking
 from kairoscope.models.server.background import Background
 from kairoscope.models.server.blame import Gone, Outcome
@@ -60,6 +63,8 @@ class ServedModel:
     """What the user called it."""
     usage: Usage
     """What was asked through this object so far."""
+    checks: tuple[Check, ...] = ()
+    """What the model was last fed, beside what it should have been."""
 
     @cached_property
     def served(self) -> dict[str, Any]:
@@ -140,6 +145,16 @@ class ServedModel:
             newer = any(word in names for word in ("qwen3", "reason2"))
         return QWEN3_GEOMETRY if newer else QWEN25_GEOMETRY
 
+    @cached_property
+    def encoder(self) -> Encoder | None:
+        """Of the checkpoint, where it lies on this machine, too, and is of a kind that is known."""
+        if self._folder is None:
+            return None
+        try:
+            return load_encoder(self._folder)
+        except UserError:
+            return None
+
     def answer(
         self, requests: Iterable[Request], sampling: Sampling, decoding: Decoding
     ) -> Iterator[Answer]:
@@ -171,7 +186,7 @@ class ServedModel:
     def _outcomes(
         self, requests: Iterable[Request], sampling: Sampling, decoding: Decoding
     ) -> Generator[Outcome, None, None]:
-        geometry = self.geometry
+        geometry, encoder = self.geometry, self.encoder
         with (
             tempfile.TemporaryDirectory(
                 prefix="kairoscope-", dir=self.options.shared_folder, ignore_cleanup_errors=True
@@ -188,11 +203,14 @@ class ServedModel:
                 geometry=geometry,
                 folder=Path(folder),
                 usage=self.usage,
+                encoder=encoder,
             )
-            with closing(asking):
-                yield from background.finished(
-                    requests, asking.answer, at_once=self.options.concurrency + THREADS
-                )
+            at_once = self.options.concurrency + THREADS
+            finished = background.finished(requests, asking.answer, at_once=at_once)
+            with closing(asking), closing(finished):
+                for outcome in finished:
+                    self.checks = asking.checks
+                    yield outcome
 
 
 def _less_refusals(outcomes: Iterator[Outcome]) -> Iterator[Outcome]:

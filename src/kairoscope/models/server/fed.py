@@ -1,52 +1,62 @@
-"""Whether a server fed the model the frames that it was sent: as many, and as large."""
+"""What a server says that it fed the model, beside what our own preprocessing would have."""
 
-from collections import Counter
+from collections.abc import Mapping
 
-from kairoscope.core import UserError
-from kairoscope.models.server.options import ServerOptions
+from kairoscope.core import Request
+from kairoscope.models.chat import Encoder, text_ids
+from kairoscope.models.parity import Check, Fed, Kind, advised, compare, compare_frames
+from kairoscope.models.reference import expected_input, vision_tokens
 from kairoscope.models.server.sending import Way
 from kairoscope.models.server.wire import Reply
 from kairoscope.video.frames import ClipFrames
 from kairoscope.video.sampling import PatchGeometry
 
+ADVICE: Mapping[Kind, str] = {
+    "frames": "the server samples or resizes by itself: start vLLM with --trust-request-mm-kwargs, or "
+    "see docs/engines.md",
+    "prompt": "the server writes another prompt around the frames: have it use the checkpoint's own "
+    "chat template and tokenizer",
+}
 
-def expected_tokens(frames: ClipFrames, geometry: PatchGeometry) -> int:
-    """Vision tokens of these frames as a video."""
-    num_frames, height, width, _ = frames.pixels_THWC.shape
-    patches = -(-num_frames // geometry.temporal)
-    return int(patches * (height // geometry.unit_px) * (width // geometry.unit_px))
 
+def fed_checks(
+    reply: Reply,
+    request: Request,
+    frames: ClipFrames,
+    geometry: PatchGeometry,
+    way: Way,
+    encoder: Encoder | None,
+    begun: str = "",
+) -> tuple[Check, ...]:
+    """Every comparison that can be made of an answer.
 
-def fed_tokens(reply: Reply) -> int | None:
-    """Vision tokens in what the model was fed: the token that stands there most often.
+    Pictures sent one by one are not compared: they are another input than training saw, of which the
+    user is told.
 
-    None where the server does not tell, which token ids the prompt had.
+    Args:
+        reply: with the tokens of the prompt, where the server tells them.
+        request: what was asked.
+        frames: that were sent.
+        geometry: of the model's patches, as well as that is known.
+        way: how they were sent.
+        encoder: of the model, where its files are seen from here.
+        begun: what of the answer stood behind the prompt.
     """
-    if not reply.prompt_ids:
-        return None
-    return Counter(reply.prompt_ids).most_common(1)[0][1]
+    if way == "images":
+        return ()
+    fed = _fed(reply, len(text_ids(encoder, begun)) if encoder is not None and begun else 0)
+    if encoder is not None:
+        expected = expected_input(encoder, request.prompt, frames, request.policy)
+        return advised(compare(encoder, expected, fed), ADVICE)
+    if way == "nothing":
+        return ()
+    return advised(compare_frames(*vision_tokens(frames, geometry), fed), ADVICE)
 
 
-def check_fed(
-    reply: Reply, frames: ClipFrames, geometry: PatchGeometry, way: Way, options: ServerOptions
-) -> None:
-    """Raise UserError where the model saw other frames than the policy's, unless that is allowed.
-
-    A server that tells token ids is checked to the token; of others it is only known that a prompt
-    shorter than its vision tokens cannot hold them. Pictures sent one by one are not checked.
-    """
-    if way in ("images", "nothing") or options.allow_other_frames:
-        return
-    wanted, found = expected_tokens(frames, geometry), fed_tokens(reply)
-    if found is None:
-        if not 0 < reply.num_prompt_tokens < wanted:
-            return
-        found = reply.num_prompt_tokens
-    if found == wanted:
-        return
-    count, height, width, _ = frames.pixels_THWC.shape
-    raise UserError(
-        f"{options.base_url}: the model was fed {found} vision tokens, where {count} frames of "
-        f"{width} x {height} make {wanted}: the server samples or resizes by itself. Start vLLM with "
-        "--trust-request-mm-kwargs, or see docs/engines.md; --allow-other-frames goes on all the same"
+def _fed(reply: Reply, num_written: int) -> Fed:
+    """`num_written`: tokens of the answer, at the end of the prompt."""
+    total, ids = reply.num_prompt_tokens, reply.prompt_ids
+    return Fed(
+        num_prompt_tokens=total - num_written if total else None,
+        token_ids=ids[: len(ids) - num_written] if ids else None,
     )

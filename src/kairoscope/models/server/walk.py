@@ -35,7 +35,15 @@ class Walked:
     posteriors: list[Posterior] = field(default_factory=list)
     first: Reply | None = None
     """Of the first question: what the model was fed."""
+    begun: str = ""
+    """What of the answer stood behind the prompt of the first question."""
     num_new_tokens: int = 0
+
+    def take(self, reply: Reply, begun: str) -> None:
+        """Count a reply to a question behind whose prompt so much of the answer stood."""
+        if self.first is None:
+            self.first, self.begun = reply, begun
+        self.num_new_tokens += reply.num_new_tokens
 
 
 async def walk(template: Template, fields: Mapping[str, Any], form: Form, ask: Ask) -> Walked:
@@ -84,8 +92,7 @@ async def _look(
         **constrained(form, choices_regex(endings)),
     }
     reply, found = await ask(json.dumps(body).encode(), body["n"])
-    walked.first = walked.first or reply
-    walked.num_new_tokens += reply.num_new_tokens
+    walked.take(reply, walked.text + at)
     try:
         return [row["logprobs"]["content"] for row in found["choices"]]
     except (KeyError, TypeError) as error:
@@ -104,8 +111,7 @@ async def _words(
         **constrained(form, words_regex(part)),
     }
     reply, _ = await ask(json.dumps(body).encode(), 1)
-    walked.first = walked.first or reply
-    walked.num_new_tokens += reply.num_new_tokens
+    walked.take(reply, walked.text)
     return reply.choices[0].text
 
 
