@@ -1,5 +1,6 @@
 """`kairoscope grpo`."""
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -8,6 +9,7 @@ import typer
 from kairoscope.cli.app import advise, command
 from kairoscope.cli.options import DeviceOption, FramesOption, PromptOption, SetOption, check_model
 from kairoscope.cli.processes import join_group
+from kairoscope.cli.server_options import with_server_options
 from kairoscope.cli.sft_options import (
     AllowOtherFramesOption,
     DryRunOption,
@@ -18,6 +20,7 @@ from kairoscope.cli.sft_options import (
     SFTOutOption,
 )
 from kairoscope.cli.training import train_asked
+from kairoscope.models.server.options import ServerOptions
 
 GRPORecipeArgument = Annotated[
     str, typer.Argument(metavar="[RECIPE]", help="subtask-times or physics-score.")
@@ -31,9 +34,20 @@ GRPOConfigOption = Annotated[
         "for GRPO as it is; options on the command line win.",
     ),
 ]
+RolloutsOption = Annotated[
+    str | None,
+    typer.Option(
+        "--rollouts",
+        metavar="openai:NAME",
+        help="Let a vLLM server draw the answers (--base-url), which is given the weights before every "
+        "step; it has to see the run's folder, or --shared-folder (default: this process draws).",
+    ),
+]
+SERVER = ("base_url", "api_key_env", "send", "concurrency", "timeout_s", "shared_folder")
 
 
 @command("Evaluate and train")
+@partial(with_server_options, names=SERVER)
 def grpo(
     recipe: GRPORecipeArgument = "subtask-times",
     data: ManyDataOption = None,
@@ -48,6 +62,9 @@ def grpo(
     logger: LoggerOption = None,
     dry_run: DryRunOption = False,  # noqa: FBT002
     device: DeviceOption = None,
+    rollouts: RolloutsOption = None,
+    *,
+    server: ServerOptions,
 ) -> None:
     """Train a checkpoint on rewards for its own answers (GRPO). Run it again after a kill to go on exactly.
 
@@ -86,4 +103,9 @@ def grpo(
         warn_of(asked.mapped)
     for words in asked.advice:
         advise(words)
-    train_asked(chosen, asked, group, prompt=prompt, device=device)
+    drawn_by = None
+    if rollouts is not None:
+        from kairoscope.train.served import rollout_server
+
+        drawn_by = rollout_server(rollouts, server)
+    train_asked(chosen, asked, group, prompt=prompt, device=device, server=drawn_by)

@@ -1,7 +1,7 @@
 """Options for models behind a server, which every command that asks a model takes."""
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import wraps
 from pathlib import Path
 from typing import Annotated, Any
@@ -100,21 +100,23 @@ def print_usage(folder: Path) -> None:
         note("server: ", usage_text(total))
 
 
-def with_server_options(verb: Callable[..., None]) -> Callable[..., None]:
-    """Give a command these options; it gets them as one argument `server`."""
+def with_server_options(
+    verb: Callable[..., None], names: Collection[str] = tuple(OPTIONS)
+) -> Callable[..., None]:
+    """Give a command these options, or some of them; it gets them as one argument `server`."""
     own = inspect.signature(verb, eval_str=True)
     parameters = [p for p in own.parameters.values() if p.name != "server"]
-    for name, kind in OPTIONS.items():
+    for name in names:
         default = False if name in FLAGS else None
         parameters.append(
             inspect.Parameter(
-                name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=kind
+                name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=OPTIONS[name]
             )
         )
 
     @wraps(verb)
     def command(**given: Any) -> None:
-        taken = {name: given.pop(name) for name in OPTIONS}
+        taken = {name: given.pop(name) for name in names}
         fields = {name: value for name, value in taken.items() if value is not None}
         verb(**given, server=ServerOptions(**fields))
 

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from kairoscope.config import Recipe
     from kairoscope.recipes.asked import Asked
     from kairoscope.train.group import Group
+    from kairoscope.train.served import RolloutServer
 
 MAX_LISTED = 20
 
@@ -146,9 +147,15 @@ def sft(
 
 
 def train_asked(
-    recipe: "Recipe", asked: "Asked", group: "Group", *, prompt: Path | None, device: str | None
+    recipe: "Recipe",
+    asked: "Asked",
+    group: "Group",
+    *,
+    prompt: Path | None,
+    device: str | None,
+    server: "RolloutServer | None" = None,
 ) -> None:
-    """Curate, train, and say what came of it."""
+    """Curate, train, and say what came of it. `server`: see `recipes.training.train_stage`."""
     from kairoscope.recipes.curating import curate_stage
     from kairoscope.recipes.sources import load_sources
     from kairoscope.recipes.training import train_stage
@@ -189,6 +196,7 @@ def train_asked(
             mix=loaded.mix,
             logging=asked.logging,
             mapping=asked.mapped.rows if asked.mapped else (),
+            server=server,
             group=group,
         )
     group.leave()

@@ -56,6 +56,7 @@ def read(
     seen: Seen,
     lengths: Sequence[int] = (),
     mask_BLL: torch.Tensor | None = None,
+    num_prompt: int | None = None,
 ) -> torch.Tensor:
     """Run the language model.
 
@@ -67,6 +68,8 @@ def read(
         lengths: tokens of each sample, where several lie one behind the other in a single
             sequence; each then sees itself alone.
         mask_BLL: bool, which token (second axis) sees which (third); None: all before it.
+        num_prompt: tokens from there on are a model's own, and a video token that it wrote is a token
+            like any other; None: there are none of that kind.
 
     Returns:
         (batch, length, width) after the last norm.
@@ -77,7 +80,7 @@ def read(
     if lengths and (len(ids_BL) != 1 or sum(lengths) != ids_BL.shape[1]):
         raise ValueError(f"samples of {sum(lengths)} tokens in a sequence of {ids_BL.shape[1]}")
     device = network.device
-    embeds, more = embedded(network, ids_BL, seen)
+    embeds, more = embedded(network, ids_BL, seen, num_prompt)
     if mask_BLL is not None:
         more |= {"attention_mask": mask_BLL[:, None].to(device, non_blocking=True)}
     if len(lengths) > 1:
@@ -93,13 +96,19 @@ def read(
     return hidden
 
 
-def embedded(network: Any, ids_BL: torch.Tensor, seen: Seen) -> tuple[torch.Tensor, dict[str, Any]]:
+def embedded(
+    network: Any, ids_BL: torch.Tensor, seen: Seen, num_prompt: int | None = None
+) -> tuple[torch.Tensor, dict[str, Any]]:
     """Input of the language model: embeddings with features in their places, and what goes with them.
+
+    `num_prompt`: see `read`.
 
     Raises:
         ValueError: another number of vision tokens than places.
     """
     video = ids_BL == network.config.video_token_id
+    if num_prompt is not None:
+        video[:, num_prompt:] = False
     # Counted before it goes to the GPU, where asking would wait.
     if int(video.sum()) != len(seen.features_ND):
         raise ValueError(f"{len(seen.features_ND)} vision tokens for {int(video.sum())} places")

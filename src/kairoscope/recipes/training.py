@@ -30,6 +30,7 @@ from kairoscope.train.loggers import BY_DEFAULT, Loggers, Logging
 from kairoscope.train.mixing import Mix, balance_advice, epoch_size, label_counts, strata_of
 from kairoscope.train.rewards import REWARDS, check_rewards
 from kairoscope.train.schedule import num_steps, warmup_advice
+from kairoscope.train.served import RolloutServer
 from kairoscope.train.sft import sft
 from kairoscope.train.survey import Rejected
 
@@ -97,6 +98,7 @@ def train_stage(
     mix: Mix | None = None,
     logging: Logging = BY_DEFAULT,
     mapping: Sequence[Row] = (),
+    server: RolloutServer | None = None,
     group: Group = ALONE,
 ) -> TrainResult:
     """Train `model` in the run folder `out`; goes on where it stopped, or is done already.
@@ -119,6 +121,7 @@ def train_stage(
         mix: where samples come from, and how much of each source an epoch takes.
         logging: where numbers go beside `train.jsonl`.
         mapping: what became of the keys of a cosmos-rl file; kept in the run as `cosmos_rl.json`.
+        server: draws the answers of reinforcement learning; None: this process does.
         group: processes that train together; the first writes the run.
 
     Raises:
@@ -141,6 +144,8 @@ def train_stage(
         "frames": plain(policy),
         # However many processes share the work, and how, it is the same run.
         kind: {name: value for name, value in plain(config).items() if name != "parallel"},
+        # Where the server is and what it is called may change from one session to the next.
+        **({"rollouts": "server"} if server else {}),
     }
     with ExitStack() as files:
         run = None
@@ -164,6 +169,8 @@ def train_stage(
             "mix": mix,
             "group": group,
         }
+        if server is not None:
+            options["server"] = server
         result = _train(start, task, train, held_out, config, options)
         if run:
             run.write_json("result.json", _result_row(result))

@@ -1,9 +1,9 @@
 """The first half of a step: groups of answers are drawn and judged."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from statistics import fmean, pstdev
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -16,6 +16,9 @@ from kairoscope.train.advantages import group_advantages, shared_prefixes
 from kairoscope.train.prompts import Prompted, answer_generators
 from kairoscope.train.rewards import Answered, Weights, reward_parts, total_reward
 from kairoscope.train.rollouts import Drawing, Rollout, draw_groups
+
+if TYPE_CHECKING:
+    from kairoscope.train.served import ServedRollouts
 
 
 @dataclass(slots=True, kw_only=True)
@@ -39,6 +42,10 @@ class AnsweredGroup:
     old_log_p: list[torch.Tensor] = field(default_factory=list)
     """Of the choices, micro-batch by micro-batch, before the first update."""
     reference_log_p: list[torch.Tensor] = field(default_factory=list)
+
+    def drawn_log_p(self, answers: Iterable[int]) -> list[float]:
+        """Of the choices of some answers, as they were drawn."""
+        return [p for answer in answers for p in self.rollouts[answer].log_p]
 
     def learned(self, answer: int) -> list[bool]:
         """Which choices of an answer are learned from."""
@@ -88,10 +95,14 @@ class Answering:
     weights: Weights
     sees_once: bool
     """The vision tower is not trained: what it says is kept for the whole step."""
+    served: "ServedRollouts | None" = None
+    """Where answers are drawn; None: in this process."""
 
     def __call__(self, prompts: Sequence[Prompted], step: int) -> list[AnsweredGroup]:
         """Groups of answers to the prompts of optimiser step `step`, from 0."""
         network, size = self.checkpoint.network, self.config.prompts_at_once
+        if self.served is not None:
+            size = max(1, len(prompts))
         network.eval()
         groups: list[AnsweredGroup] = []
         for first in range(0, len(prompts), size):
@@ -100,27 +111,35 @@ class Answering:
         return groups
 
     def _groups(self, prompts: Sequence[Prompted], step: int) -> list[AnsweredGroup]:
-        config, encoder = self.config, self.checkpoint.encoder
-        network = self.checkpoint.network
+        with computing(self.checkpoint.network, self.config):
+            seen = [self._look(prompted) for prompted in prompts] if self.sees_once else []
+            if self.served is not None:
+                drawn = self.served.draw(prompts, step)
+            else:
+                drawn = self._drawn(prompts, step, joined(seen) if seen else None)
+        places: Sequence[Seen | None] = seen or [None] * len(prompts)
+        return [self._judged(*one) for one in zip(prompts, drawn, places, strict=True)]
+
+    def _drawn(
+        self, prompts: Sequence[Prompted], step: int, seen: Seen | None
+    ) -> list[list[Rollout]]:
+        """Answers from the network in this process."""
+        config = self.config
         drawing = Drawing(
             group_size=config.group_size,
             temperature=config.temperature,
             top_p=config.top_p,
             policy_temperature=config.policy_temperature,
         )
-        with computing(network, config):
-            seen = [self._look(prompted) for prompted in prompts] if self.sees_once else []
-            drawn = draw_groups(
-                network,
-                encoder,
-                [prompted.asked for prompted in prompts],
-                joined(seen) if seen else None,
-                drawing,
-                stop_ids=self.checkpoint.stop_ids,
-                generators=[g for p in prompts for g in answer_generators(config, step, p.place)],
-            )
-        places: Sequence[Seen | None] = seen or [None] * len(prompts)
-        return [self._judged(*one) for one in zip(prompts, drawn, places, strict=True)]
+        return draw_groups(
+            self.checkpoint.network,
+            self.checkpoint.encoder,
+            [prompted.asked for prompted in prompts],
+            seen,
+            drawing,
+            stop_ids=self.checkpoint.stop_ids,
+            generators=[g for p in prompts for g in answer_generators(config, step, p.place)],
+        )
 
     @torch.no_grad()
     def _look(self, prompted: Prompted) -> Seen:

@@ -37,6 +37,8 @@ class Branches:
     """Answer that each choice belongs to, from 0."""
     places_N: torch.Tensor
     """Which choice of its answer it is, from 0."""
+    num_prompt: int
+    """Tokens of the prompt; the others were written."""
 
     @property
     def shape_BT(self) -> tuple[int, int]:
@@ -92,6 +94,7 @@ def branches(encoded: Encoded, rollouts: Sequence[Rollout]) -> Branches:
         allowed_NA=padded_choices(allowed) if allowed else None,
         answers_N=answers,
         places_N=places,
+        num_prompt=len(encoded.token_ids),
     )
 
 
@@ -116,7 +119,14 @@ def log_probabilities(
     Returns:
         (N,) and (N,), answer by answer, as `Branches` has them.
     """
-    hidden = read(network, given.ids_1L, given.positions_31L, seen, mask_BLL=given.mask_1LL)
+    hidden = read(
+        network,
+        given.ids_1L,
+        given.positions_31L,
+        seen,
+        mask_BLL=given.mask_1LL,
+        num_prompt=given.num_prompt,
+    )
     device = hidden.device
     outputs = hidden[0, given.columns_N.to(device)]
     tokens = given.tokens_N.to(device)

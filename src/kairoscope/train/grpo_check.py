@@ -27,6 +27,7 @@ def check_grpo(config: GRPOConfig) -> None:
         ("epsilon_low", 0 <= config.epsilon_low <= 1, "0 to 1"),
         ("epsilon_high", 0 <= config.epsilon_high < math.inf, "0 or more"),
         ("dual_clip", config.dual_clip >= 1, "1 or more"),
+        ("importance_cap", 1 <= config.importance_cap < math.inf, "1 or more"),
         ("kl_beta", 0 <= config.kl_beta < math.inf, "0 or more"),
         ("temperature", 0 < config.temperature < math.inf, "above 0: equal answers teach nothing"),
         ("policy_temperature", 0 < config.policy_temperature < math.inf, "above 0"),

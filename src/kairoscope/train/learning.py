@@ -20,14 +20,16 @@ from kairoscope.train.policy_losses import (
     is_clipped,
     k3,
     token_weights,
+    truncated_weights,
 )
 from kairoscope.train.reference import Reference
 from kairoscope.train.trainable import Trained
 from kairoscope.video.sampling import PatchGeometry
 
-SUMS = ("loss", "kl", "entropy", "clip_share", "sampler_gap")
+SUMS = ("loss", "kl", "entropy", "clip_share", "sampler_gap", "truncated_share")
 """What is summed over micro-batches: the loss, and of every learned choice its k3, entropy, whether it
-was clipped, and how far the drawn log-probability is from the one computed here."""
+was clipped, how far the drawn log-probability is from the one computed here, and whether its importance
+weight was truncated."""
 
 
 class Totals(NamedTuple):
@@ -48,6 +50,8 @@ class Learner:
     config: GRPOConfig
     reference: Reference | None
     group: Group = ALONE
+    importance_cap: float | None = None
+    """Of the weights of choices that were not drawn by this process; None: they were."""
 
     def __call__(self, groups: Sequence[AnsweredGroup], rate: float) -> dict[str, float]:
         """Change the weights `inner_updates` times; returns what is worth logging.
@@ -61,8 +65,9 @@ class Learner:
         mine = [sum(tokens for tokens, _ in each), sum(answers for _, answers in each)]
         totals = Totals(*map(sum, zip(*self.group.counts(*mine), strict=True)))
         row = {"learning_rate": rate, "learned_tokens": float(totals.tokens)}
+        logged = [n for n in SUMS if n != "truncated_share" or self.importance_cap is not None]
         if not totals.tokens:
-            return row | dict.fromkeys((*SUMS, "grad_norm"), 0.0)
+            return row | dict.fromkeys((*logged, "grad_norm"), 0.0)
         set_rate(self.trained, rate)
         sums, norms = [], []
         for _ in range(self.config.inner_updates):
@@ -73,9 +78,8 @@ class Learner:
             sums.append(self.group.add(found).tolist())
             norms.append(self._apply(sums[-1][0]))
         means = dict(zip(SUMS, map(_mean, zip(*sums, strict=True)), strict=True))
-        means["sampler_gap"] = sums[0][SUMS.index("sampler_gap")]
         # The loss is a sum of weighted tokens already.
-        per_token = {name: means[name] / totals.tokens for name in SUMS if name != "loss"}
+        per_token = {name: means[name] / totals.tokens for name in logged if name != "loss"}
         return row | {"loss": means["loss"], "grad_norm": _mean(norms), **per_token}
 
     def _apply(self, loss: float) -> float:
@@ -148,8 +152,7 @@ class Learner:
         config = self.config
         given = _given(group, answers)
         log_p_N, entropy_N = self._log_p(self.trained.network, given, seen)
-        is_first_update = len(group.old_log_p) == number
-        if is_first_update:
+        if len(group.old_log_p) == number:
             group.old_log_p.append(log_p_N.detach())
         device = log_p_N.device
         learned_N = torch.tensor([x for a in answers for x in group.learned(a)], device=device)
@@ -157,29 +160,34 @@ class Learner:
         assert group.advantages is not None
         advantages_B = torch.tensor([group.advantages[a] for a in answers], device=device)
         logp_BT = given.padded(log_p_N)
-        ratio_BT = importance_ratio(logp_BT, given.padded(group.old_log_p[number]))
+        old_BT = given.padded(group.old_log_p[number])
+        ratio_BT = importance_ratio(logp_BT, old_BT)
         bounds = {
             "epsilon_low": config.epsilon_low,
             "epsilon_high": config.epsilon_high,
             "dual_clip": config.dual_clip,
         }
         loss_BT = clipped_loss(ratio_BT, advantages_B, **bounds)
+        drawn_BT = given.padded(torch.tensor(group.drawn_log_p(answers), device=device))
+        truncated_BT = torch.zeros_like(mask_BT)
+        if self.importance_cap is not None:
+            weights_BT = truncated_weights(old_BT, drawn_BT, self.importance_cap)
+            truncated_BT = weights_BT >= self.importance_cap
+            loss_BT = loss_BT * weights_BT
         kl_BT = torch.zeros_like(loss_BT)
         if self.reference is not None:
             kl_BT = k3(logp_BT, given.padded(group.reference_log_p[number]))
             loss_BT = loss_BT + config.kl_beta * kl_BT
         loss = (token_weights(mask_BT, config.loss, *totals) * loss_BT).sum()
         loss.backward()  # type: ignore[no-untyped-call]
-        drawn_N = torch.tensor(
-            [p for answer in answers for p in group.rollouts[answer].log_p], device=device
-        )
         clipped_BT = is_clipped(ratio_BT, advantages_B, **bounds)
         sums = (
             loss,
             (kl_BT * mask_BT).sum(),
             (entropy_N * learned_N).sum(),
             (clipped_BT & mask_BT).sum(),
-            ((log_p_N - drawn_N).abs() * learned_N).sum() * is_first_update,
+            ((old_BT - drawn_BT).abs() * mask_BT).sum(),
+            (truncated_BT & mask_BT).sum(),
         )
         return torch.stack([value.detach().float() for value in sums])
 

@@ -9,12 +9,35 @@ from typing import Literal
 
 import torch
 
+ROUNDING = 1e-3
+"""Nats."""
 Averaging = Literal["token-mean", "seq-mean-token-sum", "seq-mean-token-mean"]
 
 
 def importance_ratio(logp_BT: torch.Tensor, old_logp_BT: torch.Tensor) -> torch.Tensor:
     """p(token) now over p(token) when the step began, (B, T)."""
     return torch.exp(logp_BT - old_logp_BT)
+
+
+def truncated_weights(
+    old_logp_BT: torch.Tensor, drawn_logp_BT: torch.Tensor, cap: float
+) -> torch.Tensor:
+    """What corrects for tokens that were drawn from slightly other probabilities, (B, T).
+
+    min(p_trainer / p_sampler, cap): truncated importance weights (Ionides 2008; Espeholt et al. 2018,
+    IMPALA, arXiv:1802.01561), between the engine that draws and the trainer as in Yao et al. 2025, "Your
+    Efficient RL Framework Secretly Brings You Off-Policy RL Training". Differences within `ROUNDING`
+    count as none: two ways to compute the same number do not agree to the last bit, from one run to
+    the next not even with themselves.
+
+    Args:
+        old_logp_BT: by the trainer, with the weights of before the first update.
+        drawn_logp_BT: as the sampler told them.
+        cap: above 0.
+    """
+    gap_BT = old_logp_BT - drawn_logp_BT
+    weights_BT = torch.exp(gap_BT).clamp(max=cap)
+    return torch.where(gap_BT.abs() <= ROUNDING, torch.ones_like(weights_BT), weights_BT)
 
 
 def clipped_loss(

@@ -13,7 +13,7 @@ from kairoscope.core import FramePolicy, Sample, Task
 from kairoscope.models.chat import Encoder, text_ids
 from kairoscope.models.constrain import compile_template
 from kairoscope.train.clips import Clips
-from kairoscope.train.examples import plain_example, thinned
+from kairoscope.train.examples import plain_example
 from kairoscope.train.group import ALONE, Group
 from kairoscope.train.mixing import Strata, batch_indices
 from kairoscope.train.rollouts import Asked
@@ -56,7 +56,7 @@ class PromptFeed(Dataset[list[Prompted]]):
 
     def _asked(self, sample: Sample[Any, Any]) -> Asked:
         """A prompt with the pictures that supervised training and evaluation would show."""
-        clip = thinned(self.store.get(sample), self.policy)
+        clip = self.store.get(sample)
         made = plain_example(self.encoder, self.task, sample, clip, self.policy)
         room = self.config.max_tokens - len(made.encoded.token_ids)
         pieces = None

@@ -1,34 +1,22 @@
-"""Supervised fine-tuning: one flat loop."""
+"""Supervised fine-tuning. The loop around its steps is `train/loop.py`."""
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 from kairoscope.config import SFTConfig
 from kairoscope.core import FramePolicy, Sample, Task
-from kairoscope.data.learned_clips import hashes_of
 from kairoscope.data.tracks import HandTrack
 from kairoscope.models.checkpoint import Checkpoint
 from kairoscope.train.check import check_config
-from kairoscope.train.feed import Feed, ahead
-from kairoscope.train.filling import ready_clips
+from kairoscope.train.feed import Feed
 from kairoscope.train.group import ALONE, Group
-from kairoscope.train.judging import (
-    Judge,
-    Log,
-    TrainResult,
-    check_row,
-    check_some,
-    with_answers,
-)
-from kairoscope.train.mixing import Mix, epoch_size, strata_of
+from kairoscope.train.judging import Log, TrainResult
+from kairoscope.train.loop import Surroundings, ready
+from kairoscope.train.mixing import Mix
 from kairoscope.train.optimise import optimise
 from kairoscope.train.pace import Pace
-from kairoscope.train.schedule import learning_rate, num_steps
-from kairoscope.train.state import TrainState, load_latest, save_state
-from kairoscope.train.trainable import prepare
 
 
 def sft(
@@ -74,67 +62,33 @@ def sft(
     """
     check_config(config)
     group.check_batch_size(config.batch_size)
-    encoder = checkpoint.encoder
-    store, samples, rejected = ready_clips(
-        checkpoint,
-        task,
-        train,
+    around = Surroundings(
         policy=policy,
-        config=config,
-        out=out,
-        tracks=tracks,
-        group=group,
-        on_check=on_check,
-        on_plan=on_plan,
-    )
-    strata = strata_of(samples, config.balance, mix)
-    log(check_row(samples, rejected, strata))
-    check_some(samples, rejected, len(train))
-    judged = with_answers(held_out, config)
-    steps = num_steps(config, epoch_size(strata))
-    trained = prepare(checkpoint.network, config, group)
-    state = load_latest(out, trained, group, on_warning) or TrainState()
-    judge = Judge(
-        checkpoint=checkpoint,
-        task=task,
-        samples=judged,
-        policy=policy,
-        config=config,
-        trained=trained,
-        state=state,
         out=out,
         log=log,
+        on_check=on_check,
+        on_warning=on_warning,
+        on_plan=on_plan,
+        mix=mix,
         group=group,
-        learned=hashes_of([sample.video for sample in samples]),
     )
+    training = ready(checkpoint, task, train, held_out, config=config, around=around, tracks=tracks)
+    encoder, trained = checkpoint.encoder, training.trained
     feed = Feed(
         encoder=encoder,
         task=task,
-        samples=samples,
-        store=store,
+        samples=training.samples,
+        store=training.store,
         policy=policy,
         config=config,
         group=group,
-        strata=strata,
+        strata=training.strata,
     )
     pace = Pace(trained.network, group)
-    ended = bool(judged) and state.out_of_patience(config)
-    with closing(ahead(feed, state.step, steps)) as coming:
-        for step in () if ended else range(state.step, steps):
-            started = time.perf_counter()
-            rate = learning_rate(config, step, steps)
-            batch = next(coming)
-            row = optimise(trained, encoder.geometry, batch, config, rate, group)
-            state.step = step + 1
-            trained.follow(state.step)
-            row |= pace.row(batch, time.perf_counter() - started)
-            log({"kind": "step", "step": state.step, "of": steps, **row})
-            last = state.step == steps
-            if judged and (state.step % config.eval_every == 0 or last):
-                judge.score()
-                last = last or state.out_of_patience(config)
-            if state.step % config.save_every == 0 or last:
-                save_state(out, trained, state, config.keep_checkpoints, group)
-            if last:
-                break
-    return judge.result(steps, rejected)
+
+    def step(batch: Any, _number: int, rate: float) -> tuple[dict[str, Any], tuple[()]]:
+        started = time.perf_counter()
+        row = optimise(trained, encoder.geometry, batch, config, rate, group)
+        return row | pace.row(batch, time.perf_counter() - started), ()
+
+    return training.run(feed, step)

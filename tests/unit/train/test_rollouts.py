@@ -13,6 +13,7 @@ from tiny_models import QUERY, encode_noise, make_checkpoint, plain_forward
 from kairoscope.models.chat import Encoded, films, text_ids
 from kairoscope.models.constrain import compile_template
 from kairoscope.models.forward import joined, look
+from kairoscope.models.session import Session
 from kairoscope.recipes.subtask_times import TASK
 from kairoscope.train.branches import branches, log_probabilities
 from kairoscope.train.rollouts import Asked, Drawing, Rollout, draw_groups, pick_tokens
@@ -190,3 +191,21 @@ def test_tokens_are_drawn_with_their_probabilities() -> None:
     among = Counter(pick_tokens(rows, allowed, uniform, 1.0, 1.0).tolist())
     assert among[1] == pytest.approx(4000 * 0.7310586, abs=1)
     assert set(among) == {1, 3}
+
+
+def test_a_video_token_that_was_drawn_is_a_token_like_any_other(checkpoint: Any) -> None:
+    """Nothing forbids it, however unlikely: it takes no picture's place."""
+    [asked, _] = asked_of(checkpoint, constrained=False)
+    [rollouts, _] = drawn(checkpoint, asked_of(checkpoint, constrained=False))
+    token = checkpoint.network.config.video_token_id
+    written = Rollout(token_ids=[5, token, 7, 9], choices=[0, 1, 2, 3], log_p=[0.0] * 4)
+    both = recomputed(checkpoint, asked.encoded, [rollouts[0], written])
+    alone = recomputed(checkpoint, asked.encoded, [rollouts[0]])
+    torch.testing.assert_close(both[: len(alone)], alone, rtol=1e-4, atol=1e-4)
+    assert torch.isfinite(both).all()
+    session = Session(checkpoint.network, checkpoint.encoder, [asked.encoded])
+    logits = [session.last_BV, *(session.step([[t]]).last_BV for t in written.token_ids[:-1])]
+    wanted = [
+        torch.log_softmax(row[0], 0)[t] for row, t in zip(logits, written.token_ids, strict=True)
+    ]
+    torch.testing.assert_close(both[len(alone) :], torch.stack(wanted), rtol=1e-4, atol=1e-4)
