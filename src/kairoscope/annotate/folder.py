@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from kairoscope.core import UnreadableClip, UserError
 from kairoscope.data.clips import VIDEO_SUFFIXES, list_videos
-from kairoscope.data.labels import LABELS_NAME, LabelRow, label_file, read_labels
+from kairoscope.data.label_files import LABELS_NAME, label_file
+from kairoscope.data.labels import LabelRow, read_labels
 from kairoscope.robot.episode import Dataset, Episode, UnreadableEpisode, VideoSpan
 from kairoscope.robot.opening import open_dataset
 from kairoscope.video.clip import frame_times, probe

@@ -8,8 +8,6 @@
 rule is a `Problem` with its file and line, never a sample.
 """
 
-import json
-import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
@@ -18,19 +16,16 @@ from typing import Any
 
 from kairoscope.core import Sample, UserError
 from kairoscope.data.clips import check_clips, list_videos
-from kairoscope.data.rows import (
-    Problem,
-    check_keys,
-    kind_of,
-    optional,
-    parse_json_line,
-    read_lines,
-    seconds,
-    show,
-    text,
+from kairoscope.data.label_files import (
+    check_usable,
+    duration_of,
+    label_file,
+    read_label_rows,
+    video_as_written,
+    write_rows,
 )
+from kairoscope.data.rows import Problem, check_keys, optional, seconds, show, text
 from kairoscope.events import Event, Events, Query, normalised, one_line
-from kairoscope.storage import write_text_atomic
 
 __all__ = [
     "EventSample",
@@ -51,7 +46,6 @@ __all__ = [
 EventSample = Sample[Query, Events]
 """A clip whose query is the names of its events and whose gold answer is the events."""
 
-LABELS_NAME = "labels.jsonl"
 ROW_KEYS = ("video", "events", "group", "duration_s", "task", "instruction", "seed", "clip")
 EVENT_KEYS = ("name", "start_s", "end_s")
 ROUNDING_S = 0.05
@@ -98,29 +92,8 @@ def load_folder(path: Path, problems: list[Problem] | None = None) -> list[Event
     """
     file = label_file(path)
     rows, bad = read_labels(file)
-    if bad and problems is None:
-        raise UserError(str(bad[0]) + (f" (and {len(bad) - 1} more)" if len(bad) > 1 else ""))
-    if problems is not None:
-        problems.extend(bad)
-    if not rows:
-        reason = f"none of its {len(bad)} rows is valid; first: {bad[0]}" if bad else "it is empty"
-        raise UserError(f"{file}: nothing to use: {reason}")
+    check_usable(file, rows, bad, problems)
     return [row.sample(file.parent) for row in rows]
-
-
-def label_file(path: Path) -> Path:
-    """The label file that `path` means: the file itself, or `labels.jsonl` in the folder."""
-    kind = kind_of(path)
-    if kind == "nothing":
-        raise UserError(f"{path}: no such file or folder; expected labels or a folder of them")
-    if kind == "folder":
-        file = path / LABELS_NAME
-        if not file.is_file():
-            raise UserError(f"{path}: the folder has no {LABELS_NAME}")
-        return file
-    if path.suffix.lower() != ".jsonl":
-        raise UserError(f"{path}: a label file ends in .jsonl, not {path.suffix or 'nothing'!r}")
-    return path
 
 
 def read_labels(path: Path) -> tuple[list[LabelRow], list[Problem]]:
@@ -131,23 +104,7 @@ def read_labels(path: Path) -> tuple[list[LabelRow], list[Problem]]:
     Raises:
         UserError: there is no such file, or it cannot be read.
     """
-    file = label_file(path)
-    rows: list[LabelRow] = []
-    problems: list[Problem] = []
-    line_of: dict[str, int] = {}
-    for number, raw in read_lines(file):
-        try:
-            row = parse_row(parse_json_line(raw), number)
-            first = line_of.setdefault(os.path.normpath(row.video), number)
-            if first != number:
-                raise UserError(
-                    f"video {row.video!r} is already on line {first}; allowed: one row a clip"
-                )
-        except UserError as error:
-            problems.append(Problem(where=f"{file}:{number}", what=str(error)))
-        else:
-            rows.append(row)
-    return rows, problems
+    return read_label_rows(label_file(path), parse_row, lambda row: row.video)
 
 
 def write_labels(samples: Iterable[EventSample], path: Path) -> None:
@@ -155,19 +112,15 @@ def write_labels(samples: Iterable[EventSample], path: Path) -> None:
 
     `video` is written relative to the file's folder where the clip lies inside it.
     """
-    lines = [json.dumps(label_row(sample, path.parent), ensure_ascii=False) for sample in samples]
-    write_text_atomic(path, "".join(line + "\n" for line in lines))
+    write_rows([label_row(sample, path.parent) for sample in samples], path)
 
 
 def label_row(sample: EventSample, folder: Path) -> dict[str, Any]:
     """One sample as the JSON object of its row in a label file that lies in `folder`."""
     if sample.gold is None:
         raise UserError(f"sample {sample.id!r} has no events to write as labels")
-    inside = sample.video.is_relative_to(folder)
     row: dict[str, Any] = {
-        "video": (
-            sample.video.relative_to(folder) if inside else sample.video.absolute()
-        ).as_posix(),
+        "video": video_as_written(sample.video, folder),
         "task": sample.scenario,
         "group": sample.group,
         "events": [
@@ -217,9 +170,7 @@ def parse_row(row: Any, line: int) -> LabelRow:
         UserError: what is wrong and what is allowed, without file and line.
     """
     check_keys(row, ROW_KEYS, ("video", "events"), "a row")
-    duration_s = optional(row, "duration_s", seconds)
-    if duration_s == 0:
-        raise UserError("duration_s is 0; allowed: seconds above 0")
+    duration_s = duration_of(row)
     events = _events(row["events"], duration_s)
     video = text(row, "video")
     return LabelRow(

@@ -6,30 +6,31 @@
 is a `Problem` with its file and line, never a sample.
 """
 
-import json
-import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from kairoscope.answers.scores import parse_score
 from kairoscope.core import Sample, Unparsed, UserError
-from kairoscope.data.labels import LABELS_NAME, label_file
+from kairoscope.data.label_files import (
+    LABELS_NAME,
+    check_usable,
+    duration_of,
+    label_file,
+    read_label_rows,
+    video_as_written,
+)
 from kairoscope.data.messages import Messages, turns, user_parts
 from kairoscope.data.rows import (
     Problem,
     check_keys,
     kind_of,
     optional,
-    parse_json_line,
-    read_lines,
-    seconds,
     show,
     text,
 )
 from kairoscope.scale import HIGHEST, LOWEST, SCORES
-from kairoscope.storage import write_text_atomic
 
 Question = tuple[()]
 """The same question about every clip: there is nothing to say."""
@@ -75,28 +76,10 @@ def load_scored(
 
 
 def _read_labels(file: Path, problems: list[Problem] | None) -> list[ScoreSample]:
-    samples: list[ScoreSample] = []
-    bad: list[Problem] = []
-    line_of: dict[str, int] = {}
-    for number, raw in read_lines(file):
-        try:
-            sample = parse_score_row(parse_json_line(raw), file.parent)
-            first = line_of.setdefault(os.path.normpath(sample.id), number)
-            if first != number:
-                raise UserError(
-                    f"video {sample.id!r} is already on line {first}; allowed: one row a clip"
-                )
-        except UserError as error:
-            bad.append(Problem(where=f"{file}:{number}", what=str(error)))
-        else:
-            samples.append(sample)
-    if bad and problems is None:
-        raise UserError(str(bad[0]) + (f" (and {len(bad) - 1} more)" if len(bad) > 1 else ""))
-    if problems is not None:
-        problems.extend(bad)
-    if not samples:
-        reason = f"none of its {len(bad)} rows is valid; first: {bad[0]}" if bad else "it is empty"
-        raise UserError(f"{file}: nothing to use: {reason}")
+    samples, bad = read_label_rows(
+        file, lambda row, _: parse_score_row(row, file.parent), lambda sample: sample.id
+    )
+    check_usable(file, samples, bad, problems)
     return samples
 
 
@@ -104,9 +87,7 @@ def parse_score_row(row: Any, folder: Path) -> ScoreSample:
     """One row of a label file as JSON -> its sample. Raises UserError without file and line."""
     check_keys(row, ROW_KEYS, ("video", "score"), "a row")
     video = text(row, "video")
-    duration_s = optional(row, "duration_s", seconds)
-    if duration_s == 0:
-        raise UserError("duration_s is 0; allowed: seconds above 0")
+    duration_s = duration_of(row)
     return Sample(
         id=video,
         video=folder / video,
@@ -130,10 +111,8 @@ def checked_score(value: Any) -> int:
 
 def score_row(sample: ScoreSample, folder: Path, **more: Any) -> dict[str, Any]:
     """One sample as the JSON object of its row in a label file that lies in `folder`."""
-    inside = sample.video.is_relative_to(folder)
-    video = sample.video.relative_to(folder) if inside else sample.video.absolute()
     row = {
-        "video": video.as_posix(),
+        "video": video_as_written(sample.video, folder),
         "score": sample.gold,
         "group": sample.group,
         "task": sample.scenario,
@@ -141,11 +120,6 @@ def score_row(sample: ScoreSample, folder: Path, **more: Any) -> dict[str, Any]:
         **more,
     }
     return {key: value for key, value in row.items() if value is not None}
-
-
-def write_score_rows(rows: Iterable[Mapping[str, Any]], file: Path) -> None:
-    """Write rows of `score_row` as a label file, whole or not at all."""
-    write_text_atomic(file, (json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
 
 
 def _conversation(row: Mapping[str, Any], messages: Messages) -> ScoredConversation:

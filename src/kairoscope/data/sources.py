@@ -3,7 +3,8 @@
 from pathlib import Path
 
 from kairoscope.core import UserError
-from kairoscope.data.labels import LABELS_NAME, EventSample, load_folder
+from kairoscope.data.label_files import LABELS_NAME
+from kairoscope.data.labels import EventSample, load_folder
 from kairoscope.data.rows import Problem, kind_of
 
 

@@ -13,6 +13,7 @@ from kairoscope.curate import clip_hashes
 from kairoscope.data.clips import clip_fault, list_videos
 from kairoscope.data.conversations import is_dataset, write_conversations
 from kairoscope.data.downloads import download_clips
+from kairoscope.data.label_files import LABELS_NAME, write_rows
 from kairoscope.data.rows import Problem, kind_of
 from kairoscope.data.score_sets import (
     Columns,
@@ -24,7 +25,7 @@ from kairoscope.data.score_sets import (
     prompts_in,
     split_stratified,
 )
-from kairoscope.data.scores import SCENARIO, ScoreSample, score_row, write_score_rows
+from kairoscope.data.scores import SCENARIO, ScoreSample, score_row
 from kairoscope.data.sheets import SUFFIXES, Sheet, SheetRow, read_sheet
 from kairoscope.recipes.physics_score import TASK
 from kairoscope.recipes.stages import Progress
@@ -199,7 +200,7 @@ def _written(
                 os.path.relpath(sample.video.resolve(), folder.resolve())
             ).as_posix()
             rows.append(row)
-        write_score_rows(rows, folder / "labels.jsonl")
+        write_rows(rows, folder / LABELS_NAME)
         write_conversations(samples, folder / "conversations", TASK)
         counts = Counter(str(sample.gold) for sample in samples)
         labels[name] = dict(sorted(counts.items()))
