@@ -182,7 +182,7 @@ def _conclusion(run: RecipeRun, words: Words) -> list[Block]:
         gaps = [finding for finding in run.remaining if finding.severity != "strength"]
         nothing = Paragraph("The rules find no gap in the trained model.")
         blocks += [Heading(3, "What Is Left"), Findings(gaps) if gaps else nothing]
-        if run.re_evaluation.doubts:
+        if run.re_evaluation.doubts and run.re_evaluation.doubts["slots"]:
             blocks += doubt_blocks(run.re_evaluation.doubts)
     places = (
         "zero_shot and re_evaluation: records, metrics and the page of each evaluation",
