@@ -9,9 +9,9 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic
 
 from kairoscope.core import Sample, UnreadableClip, UserError
 from kairoscope.curation import AnySample, ClipFacts, Curation, Drop, Reason
@@ -87,42 +87,66 @@ def curate(
         UserError: ids are not unique, or a number is out of its range.
     """
     _check_settings([sample.id for sample in samples], holdout, max_per_scenario)
-    drops = [Drop(sample_id=p.where, reason="bad label", detail=p.what) for p in problems]
-    facts: dict[str, ClipFacts] = {}
-    hashes: dict[str, str] = {}
-    contents: dict[str, str] = {}
-    valid: list[AnySample] = []
-    ordered = sorted(samples, key=lambda sample: sample.id)
-    for sample, found in zip(ordered, _opened(ordered, check_clip), strict=True):
-        if on_clip:
-            on_clip(sample.id)
-        if isinstance(found, UnreadableClip):
-            drops.append(_drop(sample, ("unreadable clip", str(found))))
-            continue
-        clip, digest, content = found
+
+    def fault_of(sample: AnySample, clip: ClipFacts) -> Fault | None:
         fault = _fault(sample, clip, check_label)
         if fault is None and count_tokens and max_tokens is not None:
-            fault = _length_fault(count_tokens(sample, clip), max_tokens)
-        if fault is None:
-            facts[sample.id], hashes[sample.id] = clip, digest
-            contents[sample.id] = content
-            valid.append(replace(sample, duration_s=clip.duration_s))
-        else:
-            drops.append(_drop(sample, fault))
-    unique, repeated = _without_repeats(valid, contents)
+            return _length_fault(count_tokens(sample, clip), max_tokens)
+        return fault
+
+    unread = [Drop(sample_id=p.where, reason="bad label", detail=p.what) for p in problems]
+    checked = _checked(samples, check_clip, fault_of, on_clip)
+    unique, repeated = _without_repeats(checked.valid, checked.contents)
     kept, surplus = _capped(unique, max_per_scenario, seed)
-    train, held_out = split_by_group(kept, holdout=holdout, seed=seed, same=contents)
+    train, held_out = split_by_group(kept, holdout=holdout, seed=seed, same=checked.contents)
     ids = {sample.id for sample in kept}
     return Curation(
         n_in=len(samples) + len(problems),
         train=tuple(train),
         held_out=tuple(held_out),
-        drops=(*drops, *repeated, *surplus),
+        drops=(*unread, *checked.drops, *repeated, *surplus),
         holdout=holdout,
         seed=seed,
-        facts={key: facts[key] for key in facts if key in ids},
-        hashes={key: hashes[key] for key in hashes if key in ids},
+        facts={key: fact for key, fact in checked.facts.items() if key in ids},
+        hashes={key: digest for key, digest in checked.hashes.items() if key in ids},
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Checked(Generic[AnySample]):
+    """Samples by themselves: valid ones in the order of their names, with what is known of their clips."""
+
+    valid: list[AnySample] = field(default_factory=list)
+    drops: list[Drop] = field(default_factory=list)
+    facts: dict[str, ClipFacts] = field(default_factory=dict)
+    hashes: dict[str, str] = field(default_factory=dict)
+    contents: dict[str, str] = field(default_factory=dict)
+
+
+def _checked(
+    samples: Sequence[AnySample],
+    check_clip: Callable[[Path], ClipFacts],
+    fault_of: Callable[[AnySample, ClipFacts], Fault | None],
+    on_clip: Callable[[str], None] | None,
+) -> _Checked[AnySample]:
+    """Open every clip and judge every label against it."""
+    seen: _Checked[AnySample] = _Checked()
+    ordered = sorted(samples, key=lambda sample: sample.id)
+    for sample, found in zip(ordered, _opened(ordered, check_clip), strict=True):
+        if on_clip:
+            on_clip(sample.id)
+        if isinstance(found, UnreadableClip):
+            seen.drops.append(_drop(sample, ("unreadable clip", str(found))))
+            continue
+        clip, digest, content = found
+        fault = fault_of(sample, clip)
+        if fault is not None:
+            seen.drops.append(_drop(sample, fault))
+            continue
+        seen.facts[sample.id], seen.hashes[sample.id] = clip, digest
+        seen.contents[sample.id] = content
+        seen.valid.append(replace(sample, duration_s=clip.duration_s))
+    return seen
 
 
 def _opened(
