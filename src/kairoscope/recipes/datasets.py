@@ -89,12 +89,10 @@ def annotate_dataset_stage(
             raise
         return None  # another one saw that all is there, too
     with opened as run, usage_kept(run, model):
-        if labels is not None:
-            adopt_corrections(labels, run.path)
         tally = annotate_dataset(
             dataset,
             task.events,
-            run,
+            _with_labels(run, labels),
             plan=plan,
             arms=task.arms,
             asking=asking,
@@ -105,10 +103,21 @@ def annotate_dataset_stage(
         )
         keep_count(run, "answers")
         make_clips(dataset, run, camera, partial(on_progress, "making clips to look at"))
+    _write_page(out, on_progress)
+    return tally
+
+
+def _with_labels(run: Run, labels: Path | None) -> Run:
+    """The run, with the rows of a label file taken over as set by hand."""
+    if labels is not None:
+        adopt_corrections(labels, run.path)
+    return run
+
+
+def _write_page(out: Path, on_progress: OnProgress) -> None:
     on_progress("writing the page", 0, 1)
     write_page(out)
     on_progress("writing the page", 1, 1)
-    return tally
 
 
 def _asking(
@@ -172,12 +181,10 @@ def _answer_share(
     config = shard_config(run_config, shard)
     opened = Run.open(out / shard.folder, kind=KIND, config=config)
     with opened as run, usage_kept(run, asking.model):
-        if labels is not None:
-            adopt_corrections(labels, run.path)
         return answer_share(
             dataset,
             task.events,
-            run,
+            _with_labels(run, labels),
             shard=shard,
             out=out,
             asking=asking,
