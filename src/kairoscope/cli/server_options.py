@@ -69,7 +69,7 @@ OPTIONS: dict[str, Any] = {
         bool,
         _option(
             "--reasoning",
-            text="A block of reasoning comes before a constrained answer; with vllm:MODEL, too.",
+            text="A block of reasoning comes before a constrained answer; with any other model, too.",
         ),
     ],
     "allow_unconstrained": Annotated[

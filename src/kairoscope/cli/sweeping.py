@@ -108,8 +108,10 @@ class Asked:
         return recipe.task.turned(samples) if self.rotate else samples, problems
 
     def server_of(self, model: str) -> ServerOptions:
-        """Options of a server are for models behind one; the others of a sweep have no use for them."""
-        return self.server if model.startswith("openai:") else ServerOptions()
+        """Those options that a model has use for: most are for models behind a server."""
+        from kairoscope.models.engines import taken_by
+
+        return taken_by(model, self.server)
 
     def check_models(self, models: Sequence[str]) -> None:
         """Raise UserError where one of them cannot be asked."""

@@ -96,6 +96,7 @@ def decode_template(
     *,
     use_median: bool,
     generators: Sequence[torch.Generator],
+    unfed: Sequence[Sequence[int]] = (),
 ) -> list[Written]:
     """Write answers along templates: one forward pass a slot, whatever its number of values, and one
     a token of free words.
@@ -106,10 +107,11 @@ def decode_template(
         sampling: temperature, applied to the distribution over a slot's values; `top_p` is not.
         use_median: take each slot's median instead of its most likely or a drawn value.
         generators: one source of randomness a row.
+        unfed: tokens of each row that come before its template and are not in the session yet.
     """
     rows = [Written() for _ in range(session.num_rows)]
     cursors = [0] * len(rows)
-    pending: list[list[int]] = [[] for _ in rows]
+    pending: list[list[int]] = [list(ids) for ids in unfed] or [[] for _ in rows]
     while True:
         choices: list[CompiledSlot | CompiledText | None] = []
         for row, pieces in enumerate(templates):

@@ -65,6 +65,7 @@ def _in_process(spec: str, options: EngineOptions) -> Engine:
         name=options.name,
         on_loading=options.on_loading,
         task=options.task,
+        reasoning=options.server.reasoning,
     )
 
 
@@ -91,17 +92,25 @@ ENGINES: dict[str, Opener] = {"": _in_process, "openai": _server, "vllm": _vllm}
 """By prefix; the empty one is for weights in this process."""
 
 
-def without_vllm_options(options: ServerOptions) -> ServerOptions:
-    """What is left of the options after those that vLLM in this process has use for, too."""
-    return replace(options, reasoning=False, allow_unconstrained=False, allow_other_frames=False)
+TAKEN: dict[str, tuple[str, ...]] = {
+    "": ("reasoning",),
+    "vllm": ("reasoning", "allow_unconstrained", "allow_other_frames"),
+}
+"""Options of a server that other engines, by prefix, have use for, too."""
+
+
+def taken_by(spec: str, options: ServerOptions) -> ServerOptions:
+    """Those of the options that the engine of `spec` has use for."""
+    prefix, _ = split_spec(spec)
+    if prefix not in TAKEN:
+        return options
+    return replace(ServerOptions(), **{name: getattr(options, name) for name in TAKEN[prefix]})
 
 
 def check_engine(spec: str, options: ServerOptions) -> None:
     """Raise UserError where `spec` cannot be asked, before anything heavy is imported."""
     prefix, rest = split_spec(spec)
-    if prefix == "vllm":
-        options = without_vllm_options(options)
-    if prefix != "openai" and options != ServerOptions():
+    if options != taken_by(spec, options):
         raise UserError(f"--model {spec}: --base-url and what goes with it are for openai:NAME")
     if prefix and not rest:
         raise UserError(f"--model {spec} names no model; write {prefix}:NAME")

@@ -23,6 +23,7 @@ from kairoscope.models.chat import Encoded, encode, text_ids
 from kairoscope.models.checkpoint import Checkpoint
 from kairoscope.models.constrain import Piece, compile_template
 from kairoscope.models.decode import Written, check_sampling, decode_free, decode_template
+from kairoscope.models.reasoning import REASONED, check_reasoned, write_blocks
 from kairoscope.models.session import Session
 from kairoscope.models.shown import frames_of
 from kairoscope.models.words import plain_ids
@@ -33,7 +34,12 @@ class InProcessModel:
     """Answers requests with a checkpoint; clips are decoded ahead while the network works."""
 
     def __init__(
-        self, checkpoint: Checkpoint, *, batch_size: int = 1, decode_threads: int = 2
+        self,
+        checkpoint: Checkpoint,
+        *,
+        batch_size: int = 1,
+        decode_threads: int = 2,
+        reasoning: bool = False,
     ) -> None:
         """Wrap a loaded checkpoint.
 
@@ -41,10 +47,12 @@ class InProcessModel:
             checkpoint: see `load_checkpoint`.
             batch_size: clips that share a forward pass, 1 or more.
             decode_threads: threads that decode clips; twice as many clips wait in memory.
+            reasoning: a block that the model writes as it likes comes before a constrained answer.
         """
         self.checkpoint = checkpoint
         self.batch_size = batch_size
         self.decode_threads = decode_threads
+        self.reasoning = reasoning
 
     @property
     def name(self) -> str:
@@ -53,8 +61,8 @@ class InProcessModel:
 
     @property
     def identity(self) -> str:
-        """Hash of the weights."""
-        return self.checkpoint.identity
+        """Hash of the weights, and whether it reasons."""
+        return self.checkpoint.identity + REASONED * self.reasoning
 
     def answer(
         self, requests: Iterable[Request], sampling: Sampling, decoding: Decoding
@@ -62,9 +70,12 @@ class InProcessModel:
         """Answer every request once, in order. See `core.Model`.
 
         Raises:
-            UserError: impossible sampling, no template to follow, or a GPU that is too small.
+            UserError: impossible sampling, no template to follow, distributions behind reasoning, or a
+                GPU that is too small.
         """
         check_sampling(sampling)
+        if self.reasoning:
+            check_reasoned(self.name, decoding)
         for batch in _batched(self._decoded(requests), self.batch_size):
             good = [
                 (request, frames) for request, frames in batch if isinstance(frames, ClipFrames)
@@ -151,10 +162,34 @@ class InProcessModel:
             for pieces in (self._compile(request, frames) for request, frames in batch)
             for _ in range(sampling.trials)
         ]
+        if self.reasoning:
+            return self._reasoned(session, templates, sampling, generators)
         use_median = decoding == "posterior"
         return decode_template(
             session, templates, sampling, use_median=use_median, generators=generators
         )
+
+    def _reasoned(
+        self,
+        session: Session,
+        templates: Sequence[tuple[Piece, ...]],
+        sampling: Sampling,
+        generators: Sequence[torch.Generator],
+    ) -> list[Written]:
+        """Answers along templates, each after what the model wrote before it as it liked."""
+        stop_ids = self.checkpoint.stop_ids
+        blocks = write_blocks(session, sampling, stop_ids=stop_ids, generators=generators)
+        rows = decode_template(
+            session,
+            templates,
+            sampling,
+            use_median=False,
+            generators=generators,
+            unfed=[block.closing or () for block in blocks],
+        )
+        for row, block in zip(rows, blocks, strict=True):
+            row.token_ids = [*block.token_ids, *row.token_ids]
+        return rows
 
     def _compile(self, request: Request, frames: ClipFrames) -> tuple[Piece, ...]:
         if request.template is None:

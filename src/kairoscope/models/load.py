@@ -18,6 +18,7 @@ from kairoscope.models.checkpoint import Checkpoint
 from kairoscope.models.engines import Loading
 from kairoscope.models.in_process import InProcessModel
 from kairoscope.models.names import located
+from kairoscope.models.reasoning import REASONED
 
 
 def described(folder: Path, task: str = "") -> tuple[str, FramePolicy | None]:
@@ -43,6 +44,7 @@ class LazyCheckpoint:
         name: str | None = None,
         on_loading: Loading | None = None,
         task: str = "",
+        reasoning: bool = False,
     ) -> None:
         """Find the checkpoint; a model on the hub is fetched at once.
 
@@ -53,22 +55,25 @@ class LazyCheckpoint:
             name: what runs and reports call it; None: as the user did.
             on_loading: told when loading begins and ends.
             task: what it is asked about, for its frame policy.
+            reasoning: a block that the model writes as it likes comes before a constrained answer.
 
         Raises:
             UserError: there is no such model.
         """
-        self.identity, self.policy = described(located(spec), task)
+        weights, self.policy = described(located(spec), task)
+        self.identity = weights + REASONED * reasoning
         self.spec = spec
         self.name = name or spec
         self._device = device
         self._batch_size = batch_size
         self._on_loading = on_loading
+        self._reasoning = reasoning
         self._model: InProcessModel | None = None
 
     name: str
     """What the user called it."""
     identity: str
-    """Changes when the weights change."""
+    """Changes when the weights change, and where the model reasons first."""
     policy: FramePolicy | None
     """Frames that the checkpoint was trained on, where it says so."""
 
@@ -84,7 +89,12 @@ class LazyCheckpoint:
         if self._model is None:
             if self._on_loading is not None:
                 self._on_loading(0)
-            self._model = load_model(self.spec, device=self._device, batch_size=self._batch_size)
+            self._model = load_model(
+                self.spec,
+                device=self._device,
+                batch_size=self._batch_size,
+                reasoning=self._reasoning,
+            )
             if self._on_loading is not None:
                 self._on_loading(1)
         return self._model
@@ -98,9 +108,9 @@ def load_weights(spec: str, *, device: str | None = None, training: bool = False
 
 
 def load_model(
-    spec: str, *, device: str | None = None, batch_size: int | None = None
+    spec: str, *, device: str | None = None, batch_size: int | None = None, reasoning: bool = False
 ) -> InProcessModel:
     """The engine that answers for `spec`."""
     checkpoint = load_weights(spec, device=device)
     default = 1 if checkpoint.network.device.type == "cpu" else 8
-    return InProcessModel(checkpoint, batch_size=batch_size or default)
+    return InProcessModel(checkpoint, batch_size=batch_size or default, reasoning=reasoning)

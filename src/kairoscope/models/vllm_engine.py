@@ -30,6 +30,7 @@ from kairoscope.models.decode import check_sampling
 from kairoscope.models.grammar import answer_part, template_regex
 from kairoscope.models.names import is_adapter, located
 from kairoscope.models.parity import Check, Fed, allowed_kinds, compare, insist, kept_to
+from kairoscope.models.reasoning import REASONED, check_reasoned
 from kairoscope.models.reference import expected_input, load_encoder
 from kairoscope.models.server.options import ServerOptions
 from kairoscope.models.server.order import mended, picks
@@ -100,7 +101,7 @@ class VllmModel:
                 f"--model {self.name}: an adapter; put it into its weights first (kairoscope merge)"
             )
         self.policy = read_policy(self.folder)
-        self.identity = f"vllm:{weights_identity(self.folder)}"
+        self.identity = f"vllm:{weights_identity(self.folder)}" + REASONED * options.reasoning
         self._chunk = chunk or CHUNK
         self._allowed = allowed_kinds(options)
         self._reasoning = options.reasoning
@@ -145,6 +146,8 @@ class VllmModel:
             Mismatch: the model was fed something else than it should, or ignored the constraint.
         """
         check_sampling(sampling)
+        if self._reasoning:
+            check_reasoned(self.name, decoding)
         size = min(self._chunk, WALKED_AT_ONCE) if decoding == "posterior" else self._chunk
         for chunk in decoded(iter(requests), self.encoder, size):
             started = time.perf_counter()

@@ -23,6 +23,7 @@ from kairoscope.core import (
 from kairoscope.models.chat import Encoder
 from kairoscope.models.grammar import answer_part, template_regex
 from kairoscope.models.parity import Check, allowed_kinds, insist, kept_to
+from kairoscope.models.reasoning import INSTEAD
 from kairoscope.models.server.blame import Outcome, blame
 from kairoscope.models.server.constraint import Form, accepted_form, constrained
 from kairoscope.models.server.fed import fed_checks
@@ -50,10 +51,6 @@ NO_VIDEO = re.compile(r"video|image_url|content.?type|content.?part|unsupported"
 """In the words of servers whose models see pictures, and no videos."""
 TRUST = "--trust-request-mm-kwargs"
 """What vLLM asks for in its words of refusal where it was started without."""
-INSTEAD = (
-    "use --decoding constrained (with --trials N --temperature 1, the spread of N answers says how "
-    "sure it is), or free"
-)
 THREADS = 2
 """That decode and encode clips."""
 

@@ -20,8 +20,9 @@ from kairoscope.models.chat import Encoder
 from kairoscope.models.checkpoint import read_policy, weights_identity
 from kairoscope.models.decode import check_sampling
 from kairoscope.models.parity import Check
+from kairoscope.models.reasoning import check_reasoned
 from kairoscope.models.reference import load_encoder
-from kairoscope.models.server.asking import INSTEAD, THREADS, Asking
+from kairoscope.models.server.asking import THREADS, Asking
 from kairoscope.models.server.background import Background
 from kairoscope.models.server.blame import Gone, Outcome
 from kairoscope.models.server.constraint import forms_found
@@ -165,11 +166,8 @@ class ServedModel:
                 no clip at all; what was answered before has been given.
         """
         check_sampling(sampling)
-        if decoding == "posterior" and self.options.reasoning:
-            raise UserError(
-                f"--model {self.name}: there is no distribution over times behind a block of reasoning; "
-                f"{INSTEAD}"
-            )
+        if self.options.reasoning:
+            check_reasoned(self.name, decoding)
         num_answered = 0
         try:
             with closing(self._outcomes(requests, sampling, decoding)) as outcomes:
