@@ -99,12 +99,30 @@ def convert(
         _write_rows(target, rows)
         return _done(target, len(rows), "prediction", problems)
     if source.suffix.lower() in (".pkl", ".pickle"):
-        _check_file(target)
-        names = [str(video) for video in list_videos(videos)] if videos else None
-        labels = read_prompts(source, videos=names, problems=problems)
-        root = video_root or source.parent
-        write_labels([row.sample(root) for row in labels], target)
-        return _done(target, len(labels), "label", problems)
+        return _from_pickle(source, target, problems, videos, video_root)
+    return _labels_or_conversations(source, target, problems, video_root)
+
+
+def _from_pickle(
+    source: Path,
+    target: Path,
+    problems: list[Problem],
+    videos: Path | None,
+    video_root: Path | None,
+) -> Converted:
+    """Prompts and responses of an older script -> labels."""
+    _check_file(target)
+    names = [str(video) for video in list_videos(videos)] if videos else None
+    labels = read_prompts(source, videos=names, problems=problems)
+    root = video_root or source.parent
+    write_labels([row.sample(root) for row in labels], target)
+    return _done(target, len(labels), "label", problems)
+
+
+def _labels_or_conversations(
+    source: Path, target: Path, problems: list[Problem], video_root: Path | None
+) -> Converted:
+    """Either one -> the other."""
     if kind_of(source) == "folder" and is_dataset(source):
         _check_file(target)
         samples = read_conversations(source, video_root=video_root, problems=problems)
