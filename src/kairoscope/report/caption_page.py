@@ -99,7 +99,7 @@ def caption_page(
         pairs=[pair_rows(one) for one in compared],
         baseline=runs[0].name,
         plot=svg(field_plot(last.metrics)),
-        payload=embedded_json(clip_payload(clips, orders, 0.1)),
+        payload=embedded_json(clip_payload(clips, orders, 0.1, words=True)),
         problems=problem_rows(last.run),
         settings=[("Resolved settings", canonical_json(last.run.config, indent=2))],
     )

@@ -81,12 +81,30 @@ class Order:
 
 
 def clip_payload(
-    clips: Sequence[ClipView], orders: Sequence[Order], step_s: float
+    clips: Sequence[ClipView],
+    orders: Sequence[Order],
+    step_s: float,
+    *,
+    what: str = "clips",
+    words: bool = False,
 ) -> dict[str, Any]:
-    """What the page's script reads. `step_s` is how far an arrow key goes."""
+    """What the page's script reads.
+
+    Args:
+        clips: in the order of their places.
+        orders: ways to sort.
+        step_s: how far an arrow key goes.
+        what: they are called.
+        words: cells of their tables are texts, which want room more than columns in line.
+    """
     statuses = {tag.words for clip in clips for tag in clip.tags}
     head = _head(orders, step_s, {clip.scenario for clip in clips}, statuses)
-    return {**head, "clips": [_clip(clip, place) for place, clip in enumerate(clips)]}
+    return {
+        **head,
+        **({} if what == "clips" else {"what": what}),
+        **({"words": True} if words else {}),
+        "clips": [_clip(clip, place) for place, clip in enumerate(clips)],
+    }
 
 
 def payload_parts(

@@ -17,7 +17,7 @@ STYLES = {"good": "green", "bad": "bold red", "warn": "yellow"}
 def judge_table(found: Mapping[str, Any], title: str = "") -> Table:
     """Every field's mean score beside the controls that say what it is worth."""
     table = _table(title)
-    for name in ("score", "itself", "other clip", "swapped", "alpha", "failed"):
+    for name in ("score", "itself", "another", "swapped", "alpha", "failed"):
         table.add_column(name, justify="right")
     table.add_column("judge")
     for row in judge_rows(found):
@@ -28,7 +28,7 @@ def judge_table(found: Mapping[str, Any], title: str = "") -> Table:
             _number(row["other"]["mean"]),
             _number(row["swapped"]["mean_change"]),
             _number(row["alpha"]),
-            row["failed"],
+            f"{row['share_failed']:.0%}",
             Text(row["verdict"], style=STYLES[row["colour"]]),
         )
     missing = found["all"]["n_missing"]
@@ -78,8 +78,10 @@ def _table(title: str) -> Table:
         box=box.SIMPLE_HEAD,
         title_justify="left",
         caption_justify="left",
+        pad_edge=False,
+        collapse_padding=True,
     )
-    table.add_column("field")
+    table.add_column("field", no_wrap=True)
     return table
 
 

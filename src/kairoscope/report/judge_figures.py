@@ -32,7 +32,7 @@ def _row(name: str, table: Found) -> dict[str, Any]:
         "swapped": controls["swapped"],
         "alpha": table["alpha"],
         "failed": f"{table['n_failed']} of {table['n_asked']}",
-        "any_failed": table["n_failed"] > 0,
+        "share_failed": table["n_failed"] / table["n_asked"] if table["n_asked"] else 0.0,
         "missing": table["n_missing"],
         "verdict": table["verdict"],
         "colour": TRUST[table["verdict"]],

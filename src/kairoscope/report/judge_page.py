@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from kairoscope.core import UserError
-from kairoscope.report.clips import clip_payload
+from kairoscope.report.clips import ClipView, Order, clip_payload
 from kairoscope.report.figures import counted
 from kairoscope.report.judge_clips import (
     LIKENESS_ORDERS,
@@ -44,7 +44,8 @@ def _read(folder: Path, kind: str, file: str) -> tuple[Run, Mapping[str, Any]]:
     found = run.read_json(file)
     if run.kind != kind or found is None:
         raise UserError(f"{folder}: holds no finished run of a judge ({file} is not there)")
-    return run, found
+    # In the schema's order, which JSON with sorted keys does not have.
+    return run, {**found, "fields": {name: found["fields"][name] for name in run.config["fields"]}}
 
 
 def judge_page(run: Run, found: Mapping[str, Any]) -> str:
@@ -81,9 +82,13 @@ def judge_page(run: Run, found: Mapping[str, Any]) -> str:
         ],
         plot=svg(_plot(found)),
         likeness=None,
-        payload=embedded_json(clip_payload(clips, ORDERS, 0.1) | {"what": "fields of clips"}),
+        payload=embedded_json(_payload(clips, ORDERS)),
         settings=[("Resolved settings", canonical_json(config, indent=2))],
     )
+
+
+def _payload(clips: Sequence[ClipView], orders: Sequence[Order]) -> dict[str, Any]:
+    return clip_payload(clips, orders, 0.1, what="fields of clips", words=True)
 
 
 def _facts(run: Run, found: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -186,9 +191,7 @@ def likeness_page(run: Run, found: Mapping[str, Any]) -> str:
         problems=[],
         plot=svg(bars(plotted, title="Likeness of every field", unit="0 to 1")),
         likeness=[row | {"good": _tells(row, found["good_separation"])} for row in rows],
-        payload=embedded_json(
-            clip_payload(clips, LIKENESS_ORDERS, 0.1) | {"what": "fields of clips"}
-        ),
+        payload=embedded_json(_payload(clips, LIKENESS_ORDERS)),
         settings=[("Resolved settings", canonical_json(config, indent=2))],
     )
 

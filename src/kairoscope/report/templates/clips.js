@@ -118,7 +118,7 @@
 
   // Rows of [event, cell, ...]; a cell is text, or [text, seconds, class] for a time to go to.
   function table(clip, seek) {
-    const node = make("table");
+    const node = make("table", data.words ? "words" : "");
     const head = make("thead");
     const names = make("tr");
     clip.columns.forEach((name, i) => names.append(make("th", i ? "num" : "", name)));
@@ -164,7 +164,7 @@
   function answers(clip) {
     const node = make("details");
     node.open = Boolean(clip.open);
-    node.append(make("summary", "", clip.texts.length > 1 ? `Answers as written (${clip.texts.length} trials)` : "Answer as written"));
+    node.append(make("summary", "", clip.texts.length > 1 ? `Answers as written (${clip.texts.length}${data.words ? "" : " trials"})` : "Answer as written"));
     for (const [name, text] of clip.texts) {
       if (name) node.append(make("p", "note", name));
       node.append(make("pre", "", text));
