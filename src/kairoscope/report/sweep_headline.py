@@ -52,6 +52,7 @@ WITHOUT_LOOKING = {
     None: ("No-video prior", "no pixels", "1 − error ÷ the prior's"),
 }
 """`kind` of the metrics -> what is reached without pixels, a note, and what skill is."""
+OTHERWISE = ("Without looking", "no pixels", "1 − error ÷ the error without looking")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -184,7 +185,7 @@ def without_pixels(metrics: Mapping[str, Any], headline: Headline) -> float | No
 
 def words_of(metrics: Mapping[str, Any]) -> dict[str, str]:
     """How reports name what is reached without pixels, by the kind of metrics."""
-    names = WITHOUT_LOOKING.get(metrics.get("kind"), WITHOUT_LOOKING[None])
+    names = WITHOUT_LOOKING.get(metrics.get("kind"), OTHERWISE)
     return dict(zip(("prior", "prior_note", "skill_note"), names, strict=True))
 
 

@@ -21,10 +21,10 @@ from kairoscope.core import (
     Sample,
     Sampling,
 )
-from kairoscope.recipes import get_recipe
+from kairoscope.recipes import RECIPES, get_recipe
 from kairoscope.recipes.sweep_cells import cells_of
 from kairoscope.recipes.sweeping import divide, sweep_stage
-from kairoscope.report.sweep_headline import drawn, headline_of
+from kairoscope.report.sweep_headline import drawn, headline_of, words_of
 from kairoscope.report.sweep_page import verdict
 from kairoscope.runs import Run, read_records
 
@@ -159,12 +159,17 @@ def test_captions_are_compared_by_the_share_of_fields_that_are_right(tmp_path: P
     assert row["figures"]["prior"] == pytest.approx(100 * summary["baseline"]["fields_right"])
 
 
-@pytest.mark.parametrize("recipe", [PHYSICS, DRIVING, get_recipe("subtask-times")])
+@pytest.mark.parametrize("recipe", [*RECIPES.values(), DRIVING], ids=lambda recipe: recipe.name)
 def test_every_task_says_what_its_headline_is(recipe: Recipe) -> None:
     headline = headline_of(recipe.task)
     metric = recipe.task.all_metrics[recipe.task.headline]
     assert headline.better == ("lower" if metric.best < metric.worst else "higher")
     assert drawn(recipe.task, [], 100) is None
+    assert set(words_of(recipe.task.summarize((), draws=0))) == {
+        "prior",
+        "prior_note",
+        "skill_note",
+    }
 
 
 def test_a_clip_drawn_twice_has_its_answers_twice(tmp_path: Path) -> None:
