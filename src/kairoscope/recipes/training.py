@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kairoscope.config import GRPOConfig, Recipe, SFTConfig
 from kairoscope.core import Sample, Task, UserError
@@ -30,9 +30,11 @@ from kairoscope.train.loggers import BY_DEFAULT, Loggers, Logging
 from kairoscope.train.mixing import Mix, balance_advice, epoch_size, label_counts, strata_of
 from kairoscope.train.rewards import REWARDS, check_rewards
 from kairoscope.train.schedule import num_steps, warmup_advice
-from kairoscope.train.served import RolloutServer
 from kairoscope.train.sft import sft
 from kairoscope.train.survey import Rejected
+
+if TYPE_CHECKING:
+    from kairoscope.train.served import RolloutServer
 
 AnySample = Sample[Any, Any]
 _REWARDS = ", ".join(REWARDS)
@@ -98,7 +100,7 @@ def train_stage(
     mix: Mix | None = None,
     logging: Logging = BY_DEFAULT,
     mapping: Sequence[Row] = (),
-    server: RolloutServer | None = None,
+    server: "RolloutServer | None" = None,
     group: Group = ALONE,
 ) -> TrainResult:
     """Train `model` in the run folder `out`; goes on where it stopped, or is done already.

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kairoscope.config import GRPOConfig
 from kairoscope.core import FramePolicy, Sample, Task
@@ -24,7 +24,9 @@ from kairoscope.train.mixing import Mix
 from kairoscope.train.prompts import Prompted, PromptFeed
 from kairoscope.train.reference import Reference, reference_for, said_of
 from kairoscope.train.rewards import Weights, why_unrewarded
-from kairoscope.train.served import RolloutServer, ServedRollouts, check_served
+
+if TYPE_CHECKING:
+    from kairoscope.train.served import RolloutServer, ServedRollouts
 
 SHOWN_GROUPS = 1
 """Groups of a step whose best and worst answers are kept in the log."""
@@ -45,7 +47,7 @@ def grpo(
     on_warning: Callable[[str], None] | None = None,
     on_plan: Callable[[str], None] | None = None,
     mix: Mix | None = None,
-    server: RolloutServer | None = None,
+    server: "RolloutServer | None" = None,
     group: Group = ALONE,
 ) -> TrainResult:
     """Train a checkpoint on rewards; run again after a kill to go on where it stopped.
@@ -76,6 +78,8 @@ def grpo(
     """
     check_grpo(config)
     if server is not None:
+        from kairoscope.train.served import ServedRollouts, check_served
+
         check_served(config)
     common = training_part(config)
     group.check_batch_size(common.batch_size)
@@ -148,7 +152,7 @@ class _Step:
         weights: Weights,
         training: Training,
         reference: Reference | None,
-        served: ServedRollouts | None,
+        served: "ServedRollouts | None",
     ) -> "_Step":
         tower = checkpoint.network.model.visual
         answering = Answering(
