@@ -32,6 +32,7 @@ EXAMPLES = {
     "subtask-times": Path("examples/press"),
     "physics-score": Path("examples/physics"),
     "av-captions:driving_world": Path("examples/driving"),
+    "av-questions": Path("examples/driving"),
 }
 
 

@@ -12,6 +12,8 @@ from kairoscope.report.page import interval
 from kairoscope.report.question_figures import choice_rows, open_rows
 
 COLUMNS = ("right", "blind", "chance", "commonest", "wrong video")
+BESIDE = ("before", "right", "blind", "commonest")
+"""With an evaluation before: as many as fit beside each other."""
 
 
 def question_table(
@@ -23,19 +25,26 @@ def question_table(
     """
     table = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left", caption_justify="left")
     table.add_column("questions")
-    for name in (*(["before"] if before else []), *COLUMNS):
-        table.add_column(name, justify="right")
+    for name in BESIDE if before else COLUMNS:
+        table.add_column(name, justify="right", no_wrap=True)
     old = _scores(before) if before else {}
     for row in choice_rows(metrics):
-        cells = (row["blind"], row["chance"], row["by_constant"], row["control"])
-        first = [_share(old.get((row["name"], "choice")))] if before else []
+        cells: list[str | Text]
         own = _figure(row["right"], row["interval"])
-        table.add_row(_named(row), *first, own, *map(_share, cells))
+        blind, constant = _share(row["blind"]), _share(row["by_constant"])
+        if before:
+            cells = [_share(old.get((row["name"], "choice"))), own, blind, constant]
+        else:
+            cells = [own, blind, _share(row["chance"]), constant, _share(row["control"])]
+        table.add_row(_named(row), *cells)
     for row in open_rows(metrics):
-        first = [_share(old.get((row["name"], "open")))] if before else []
         own = _figure(row["f1"], row["f1_interval"])
-        cells = (row["blind_f1"], None, row["other_f1"], None)
-        table.add_row(_named(row, "overlap of words"), *first, own, *map(_share, cells))
+        blind, other = _share(row["blind_f1"]), _share(row["other_f1"])
+        if before:
+            cells = [_share(old.get((row["name"], "open"))), own, blind, other]
+        else:
+            cells = [own, blind, _share(None), other, _share(None)]
+        table.add_row(_named(row, "overlap of words"), *cells)
     table.caption = Text(summary_words(metrics))
     return table
 
