@@ -1,6 +1,7 @@
 """A web server on this machine that misbehaves on request."""
 
 import threading
+import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -28,7 +29,7 @@ class Web:
 
 
 @contextmanager
-def served(files: Mapping[str, bytes] | None = None) -> Iterator[Web]:
+def served(files: Mapping[str, bytes] | None = None, *, wait_s: float = 0.0) -> Iterator[Web]:
     """`/NAME.mp4` is a video, of `files` where that has it; some names misbehave."""
     web = Web("")
 
@@ -39,6 +40,7 @@ def served(files: Mapping[str, bytes] | None = None) -> Iterator[Web]:
         def do_GET(self) -> None:
             path = unquote(self.path)
             web.asked[path] += 1
+            time.sleep(wait_s)
             kind = path.removeprefix("/").removesuffix(".mp4")
             if files and kind in files:
                 self.whole(files[kind], "video/mp4")

@@ -11,7 +11,7 @@ from typing import Any
 from kairoscope.core import Sample, UserError
 from kairoscope.curate import clip_hashes
 from kairoscope.data.clips import clip_fault, list_videos
-from kairoscope.data.conversations import is_dataset, write_conversations
+from kairoscope.data.conversations import write_conversations
 from kairoscope.data.downloads import download_clips
 from kairoscope.data.label_files import LABELS_NAME, write_rows
 from kairoscope.data.rows import Problem, kind_of
@@ -26,8 +26,8 @@ from kairoscope.data.score_sets import (
     split_stratified,
 )
 from kairoscope.data.scores import SCENARIO, ScoreSample, score_row
-from kairoscope.data.sheets import SUFFIXES, Sheet, SheetRow, read_sheet
 from kairoscope.recipes.physics_score import TASK
+from kairoscope.recipes.score_tables import read_table
 from kairoscope.recipes.stages import Progress
 from kairoscope.storage import write_json_atomic
 
@@ -74,7 +74,7 @@ def prepare(asked: Asked, on_progress: Progress) -> Prepared:
     if kind_of(asked.out / REPORT) == "file":
         raise UserError(f"{asked.out}: holds a prepared set already; choose another --out")
     name = Path(asked.source)
-    sheet = read_table(asked)
+    sheet = read_table(asked.source, sheet=asked.sheet, split=asked.split)
     rows, problems = labelled_rows(sheet, name, asked.columns, scale_labels=asked.scale_labels)
     pairs, more = _with_clips(asked, rows, on_progress)
     problems += more
@@ -99,36 +99,6 @@ def prepare(asked: Asked, on_progress: Progress) -> Prepared:
         train, surplus = balanced(train, asked.seed)
         problems += [Problem(where=s.id, what="over the rarest score's number") for s in surplus]
     return _written(asked, train, test, problems, captions)
-
-
-def read_table(asked: Asked) -> Sheet:
-    """The rows of a table file, of a dataset on disk, or of one on the hub."""
-    path = Path(asked.source)
-    if path.suffix.lower() in SUFFIXES:
-        return read_sheet(path, asked.sheet)
-    import datasets
-
-    try:
-        if is_dataset(path):
-            loaded = datasets.load_from_disk(str(path.absolute()))
-        else:
-            loaded = datasets.load_dataset(asked.source)
-    except (OSError, ValueError, LookupError, ConnectionError) as error:
-        raise UserError(
-            f"{asked.source}: neither a table ({' '.join(SUFFIXES)}), a dataset on disk nor one that "
-            f"the hub gives: {error}"
-        ) from error
-    if isinstance(loaded, datasets.DatasetDict):
-        names = list(loaded)
-        chosen = asked.split or (names[0] if len(names) == 1 else None)
-        if chosen not in names:
-            raise UserError(f"{asked.source}: --split {chosen}; it has {', '.join(names)}")
-        loaded = loaded[chosen]
-    rows = [
-        SheetRow(where=f"{asked.source}: row {i}", cells=dict(row))
-        for i, row in enumerate(loaded, 1)
-    ]
-    return Sheet(columns=tuple(loaded.column_names), rows=tuple(rows), problems=())
 
 
 def _with_clips(
