@@ -112,6 +112,6 @@ def _reading(metrics: Metrics) -> Iterator[Finding]:
             title="Texts are compared by their words alone",
             detail=f"Of {counted(len(texts), 'field')} of text the table shows how far the wording "
             "overlaps with the label's, beside what another clip's label gets. That is no measure of "
-            "meaning; a judge is.",
+            "meaning; ask a judge for that: kairoscope judge.",
             evidence={"texts": len(texts)},
         )

@@ -183,6 +183,24 @@ def test_a_refusal_names_the_question() -> None:
     assert getattr(answer, "reason", "").startswith("weather/1: ")
 
 
+def test_a_host_that_wants_the_limit_by_another_name_gets_it() -> None:
+    said = "Unsupported parameter: 'max_tokens' is not supported with this model. Use 'max_completion_tokens' instead."
+
+    def strict(body: Any) -> Reply:
+        return Reply(status=400, words=said) if "max_tokens" in body else Reply("yes")
+
+    small = Small(reply=lambda body, number: Reply(status=500), text_only=strict)
+    with serving(small):
+        options = ServerOptions(base_url=small.url)
+        asked = [question(name) for name in ("a", "b", "c")]
+        answers = dict(ServedModel(NAME, options).answer(asked, Sampling(max_new_tokens=9), "free"))
+    assert {a[0].text for a in answers.values() if isinstance(a, tuple)} == {"yes"}
+    assert len(answers) == 3
+    limits = [body.get("max_completion_tokens") for body in small.others]
+    assert limits.count(9) == 3
+    assert limits.count(None) <= 3  # those that were under way when it was found out
+
+
 # --- the store --------------------------------------------------------------------------------
 
 

@@ -27,6 +27,8 @@ PATIENCE_S = 1800.0
 """For how long a request is held back by a server that says it is busy."""
 SHOWN = 300
 """Characters of a server's own words that a message repeats."""
+LIMIT, NEWER_LIMIT = "max_tokens", "max_completion_tokens"
+"""Names of the most tokens of an answer: what all servers know, and what some hosted models insist on."""
 Fault = Literal["connection", "time-out", "broken answer", "status", "busy"]
 
 
@@ -45,6 +47,16 @@ class Unanswered(Exception):
     def __init__(self, fault: Fault, words: str) -> None:
         super().__init__(words)
         self.fault = fault
+
+
+def with_newer_limit(body: bytes | None) -> bytes | None:
+    """A request that names its limit of tokens as hosted models want it that count reasoning in."""
+    if body is None:
+        return None
+    fields = json.loads(body)
+    if LIMIT in fields:
+        fields[NEWER_LIMIT] = fields.pop(LIMIT)
+    return json.dumps(fields, ensure_ascii=False).encode("utf-8", "backslashreplace")
 
 
 @dataclass(slots=True)
@@ -66,6 +78,7 @@ class Connection:
     _client: httpx2.AsyncClient | None = None
     _key: str | None = field(default=None, repr=False)
     _quiet_until: float = 0.0
+    _names_limit_anew: bool = False
 
     async def __aenter__(self) -> Self:
         assert self.options.base_url is not None
@@ -100,6 +113,17 @@ class Connection:
             Unanswered: no try gave an answer.
             UserError: a key that is missing or wrong, or no such address.
         """
+        anew = self._names_limit_anew
+        try:
+            sent = with_newer_limit(body) if anew else body
+            return await self._answered(method, path, sent)
+        except Refused as error:
+            if body is None or anew or NEWER_LIMIT not in error.words:
+                raise
+        self._names_limit_anew = True
+        return await self._answered(method, path, with_newer_limit(body))
+
+    async def _answered(self, method: str, path: str, body: bytes | None) -> Any:
         failures, tries, held_s = 0, 0, 0.0
         while True:
             await self._pause()
