@@ -27,7 +27,7 @@ class Preloaded(InProcessModel):
 
     def __init__(self, checkpoint: Checkpoint) -> None:
         super().__init__(checkpoint)
-        self.kept: dict[Path, ClipFrames | Failed] = {}
+        self.kept: dict[Path | None, ClipFrames | Failed] = {}
 
     def _frames(self, request: Request) -> ClipFrames | Failed:
         if request.video not in self.kept:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from kairoscope.core import UserError
+from kairoscope.metrics.questions import KIND as QUESTION
 from kairoscope.report.caption_figures import KIND as CAPTION
 from kairoscope.report.caption_page import write_caption_comparison
 from kairoscope.report.clips import ClipView, Lane, Order, Tag, clip_payload, relative_url
@@ -14,7 +15,6 @@ from kairoscope.report.figures import HEADLINE, KINDS, Figure, figures, shown, s
 from kairoscope.report.page import embedded_json, interval, render_page, svg
 from kairoscope.report.paired import ClipScores, Difference, clip_scores, differences
 from kairoscope.report.plots import Bar, bars
-from kairoscope.report.question_page import KIND as QUESTION
 from kairoscope.report.question_page import write_question_comparison
 from kairoscope.report.score_figures import KIND as SCORE
 from kairoscope.report.score_page import write_score_comparison

@@ -13,7 +13,7 @@ from kairoscope.core import Completion, Failed, Sampling, UserError
 from kairoscope.models import reasoning
 from kairoscope.models.chat import Encoder, encode, text_ids
 from kairoscope.models.constrain import compile_template
-from kairoscope.models.decode import decode_template
+from kairoscope.models.decode import decode_template, draw_token
 from kairoscope.models.engines import EngineOptions, check_engine, open_engine, taken_by
 from kairoscope.models.grammar import CLOSING, answer_part, satisfies
 from kairoscope.models.in_process import InProcessModel
@@ -118,7 +118,7 @@ def test_a_block_is_closed_by_the_model_or_when_it_is_too_long(
     """A model that writes a short block in the first trial and never ends in the second."""
     own = checkpoint.encoder
     words = [*text_ids(own, f"<think>the cube{CLOSING} and more")]
-    draw, drawn = reasoning.draw_token, {0: 0, 1: 0}
+    draw, drawn = draw_token, {0: 0, 1: 0}
 
     def scripted(logits: Any, sampling: Any, generator: Any) -> int:
         row = 0 if generator is generators[0] else 1
