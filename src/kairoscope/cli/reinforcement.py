@@ -6,9 +6,8 @@ from typing import Annotated
 
 import typer
 
-from kairoscope.cli.app import advise, command
-from kairoscope.cli.options import DeviceOption, FramesOption, PromptOption, SetOption, check_model
-from kairoscope.cli.processes import join_group
+from kairoscope.cli.app import command
+from kairoscope.cli.options import DeviceOption, FramesOption, PromptOption, SetOption
 from kairoscope.cli.server_options import with_server_options
 from kairoscope.cli.sft_options import (
     AllowOtherFramesOption,
@@ -19,7 +18,7 @@ from kairoscope.cli.sft_options import (
     SFTModelOption,
     SFTOutOption,
 )
-from kairoscope.cli.training import train_asked
+from kairoscope.cli.training import train_with
 from kairoscope.models.server.options import ServerOptions
 
 GRPORecipeArgument = Annotated[
@@ -72,12 +71,8 @@ def grpo(
     were better than their group. Begin with a checkpoint that can answer, from `kairoscope sft`. Writes the
     best checkpoint (best/), train.jsonl and training.html. Under torchrun, processes share the prompts.
     """
-    if model:
-        check_model(model)
-    from kairoscope.recipes import get_recipe
-    from kairoscope.recipes.asked import Options, asked_for
+    from kairoscope.recipes.asked import Options
 
-    chosen = get_recipe(recipe)
     options = Options(
         method="grpo",
         config=config,
@@ -90,22 +85,9 @@ def grpo(
         loggers=logger or (),
         allow_other_frames=allow_other_frames,
     )
-    if dry_run:
-        from kairoscope.cli.dry_run import show_dry_run
-
-        show_dry_run(asked_for(chosen, options, dry=True), chosen)
-        return
-    group = join_group()
-    asked = asked_for(chosen, options)
-    if asked.mapped is not None:
-        from kairoscope.cli.dry_run import warn_of
-
-        warn_of(asked.mapped)
-    for words in asked.advice:
-        advise(words)
     drawn_by = None
-    if rollouts is not None:
+    if rollouts is not None and not dry_run:
         from kairoscope.train.served import rollout_server
 
         drawn_by = rollout_server(rollouts, server)
-    train_asked(chosen, asked, group, prompt=prompt, device=device, server=drawn_by)
+    train_with(options, recipe, prompt=prompt, device=device, dry_run=dry_run, server=drawn_by)

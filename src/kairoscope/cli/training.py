@@ -36,7 +36,7 @@ from kairoscope.limits import MOST_SEED
 
 if TYPE_CHECKING:
     from kairoscope.config import Recipe
-    from kairoscope.recipes.asked import Asked
+    from kairoscope.recipes.asked import Asked, Options
     from kairoscope.train.group import Group
     from kairoscope.train.served import RolloutServer
 
@@ -110,11 +110,7 @@ def sft(
     processes share the work. A TOML file of cosmos-rl works as it is; --dry-run shows what every key of
     it becomes.
     """
-    if model:
-        check_model(model)
-    from kairoscope.recipes import get_recipe
-    from kairoscope.recipes.asked import Options, asked_for
-    from kairoscope.recipes.choosing import recipe_for
+    from kairoscope.recipes.asked import Options
 
     options = Options(
         config=config,
@@ -127,23 +123,46 @@ def sft(
         loggers=logger or (),
         allow_other_frames=allow_other_frames,
     )
+    train_with(options, recipe, prompt=prompt, device=device, dry_run=dry_run)
+
+
+def train_with(
+    options: "Options",
+    recipe: str | None,
+    *,
+    prompt: Path | None,
+    device: str | None,
+    dry_run: bool,
+    server: "RolloutServer | None" = None,
+) -> None:
+    """Train by either method, or show what that would be. Without a recipe the data choose one.
+
+    `server`: see `recipes.training.train_stage`.
+    """
+    if options.model:
+        check_model(options.model)
+    from kairoscope.cli.dry_run import show_dry_run, warn_of
+    from kairoscope.recipes import get_recipe
+    from kairoscope.recipes.asked import asked_for
+    from kairoscope.recipes.choosing import recipe_for
+
     group = None if dry_run else join_group()
     chosen = get_recipe(recipe) if recipe else recipe_for(options)
     if not recipe:
         note("recipe: ", f"{chosen.name}, the first that can read the data")
     if group is None:
-        from kairoscope.cli.dry_run import show_dry_run
-
         show_dry_run(asked_for(chosen, options, dry=True), chosen)
         return
     asked = asked_for(chosen, options)
-    if asked.mapped is not None:
-        from kairoscope.cli.dry_run import warn_of
+    if server is not None:
+        from kairoscope.train.served import check_served
 
+        check_served(asked.config)
+    if asked.mapped is not None:
         warn_of(asked.mapped)
     for words in asked.advice:
         advise(words)
-    train_asked(chosen, asked, group, prompt=prompt, device=device)
+    train_asked(chosen, asked, group, prompt=prompt, device=device, server=server)
 
 
 def train_asked(

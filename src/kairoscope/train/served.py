@@ -18,7 +18,7 @@ from uuid import uuid4
 import torch
 from safetensors.torch import save_file
 
-from kairoscope.config import GRPOConfig
+from kairoscope.config import GRPOConfig, SFTConfig
 from kairoscope.core import FramePolicy, Task, UnreadableClip, UserError
 from kairoscope.models.chat import films
 from kairoscope.models.checkpoint import Checkpoint
@@ -63,7 +63,7 @@ def rollout_server(spec: str, options: ServerOptions) -> RolloutServer:
     return RolloutServer(model=spec.removeprefix(PREFIX), options=options)
 
 
-def check_served(config: GRPOConfig) -> None:
+def check_served(config: GRPOConfig | SFTConfig) -> None:
     """Raise UserError for settings with which no server can draw from the policy that learns."""
     wanted: dict[str, Any] = {
         "decoding": "free",
@@ -72,7 +72,7 @@ def check_served(config: GRPOConfig) -> None:
         "top_p": 1.0,
     }
     for name, value in wanted.items():
-        found = getattr(config, name)
+        found = getattr(config, name, value)
         if found != value:
             raise UserError(
                 f"{name} is {found}; allowed with --rollouts: {value} (a server draws from, and tells "
