@@ -253,6 +253,11 @@ def _blamed(url: str, step: int) -> Iterator[None]:
     try:
         yield
     except Unanswered as error:
+        if error.fault == "status":
+            raise UserError(
+                f"{url}: the server fails in step {step + 1} ({error}); weights are handed over in a folder "
+                "that it has to see under the same path: --out, or --shared-folder"
+            ) from error
         raise UserError(
             f"{url}: the server does not answer any more in step {step + 1} ({error}); run the same "
             "command again when it is there: training goes on from the last saved step"

@@ -42,6 +42,7 @@ class Twin:
     """False: not started in developer mode."""
     loads: bool = True
     """False: it says that it has loaded weights, and keeps its own."""
+    sees_the_disk: bool = True
     other_prompt: bool = False
     dies_at: int | None = None
     """Chat request from which on it answers nothing."""
@@ -76,6 +77,8 @@ class Twin:
             assert body["method"] == "reload_weights"
             folder = Path(body["kwargs"]["weights_path"])
             self.loaded.append(str(folder))
+            if not self.sees_the_disk:
+                raise FileNotFoundError(folder)
             if self.loads:
                 weights = load_file(folder / "model.safetensors")
                 self.checkpoint.network.load_state_dict(weights, strict=True)
@@ -169,9 +172,15 @@ def running(twin: Twin) -> Iterator[Twin]:
             if twin.dies_at is not None and len(twin.bodies) >= twin.dies_at:
                 self.close_connection = True
                 return
-            found = twin.told(urlsplit(self.path).path, body)
-            content = json.dumps({"detail": "Not Found"} if found is None else found).encode()
-            self.send_response(404 if found is None else 200)
+            status = 200
+            try:
+                found = twin.told(urlsplit(self.path).path, body)
+            except FileNotFoundError as error:
+                found, status = {"error": {"message": f"no such folder: {error}"}}, 500
+            if found is None:
+                found, status = {"detail": "Not Found"}, 404
+            content = json.dumps(found).encode()
+            self.send_response(status)
             self.send_header("content-length", str(len(content)))
             self.end_headers()
             self.wfile.write(content)

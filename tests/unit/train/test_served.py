@@ -147,6 +147,7 @@ def test_a_server_that_came_back_in_the_middle_of_a_step_is_noticed(
     ("change", "why"),
     [
         ({"takes_weights": False}, r"404.*start vLLM with VLLM_SERVER_DEV_MODE=1"),
+        ({"sees_the_disk": False}, r"fails in step 1 \(500: no such folder.*or --shared-folder"),
         ({"other_prompt": True}, r"another prompt \(\d+ tokens.*number 4\)"),
     ],
 )
