@@ -26,9 +26,10 @@ from benchmarks.many_clips import (
 )
 from benchmarks.results import WORK, Goal, Result, Table, announce, arguments, number, write
 from kairoscope.annotate.sealed import write_rows
-from kairoscope.annotate.shards import KIND, Shard, shard_config
+from kairoscope.annotate.shards import KIND
 from kairoscope.json_lines import read_lines
 from kairoscope.run_folders import write_config
+from kairoscope.shards import Shard, shard_config
 from kairoscope.storage import read_json
 
 NUMBERS = (1000, 5000, 10_000)

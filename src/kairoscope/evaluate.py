@@ -15,6 +15,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from kairoscope.asking import (
@@ -33,10 +34,14 @@ from kairoscope.data.rows import Problem
 from kairoscope.metrics.blind import gain_over
 from kairoscope.problems import evaluation_problems
 from kairoscope.runs import Run, read_records
+from kairoscope.shards import Shard, take_in_records, trials_done
 from kairoscope.storage import canonical_json, file_state, plain
 from kairoscope.wrong_video import wrong_clips
 
 BLIND = "blind"
+ANSWERS = ("records", UNSCORED)
+SHARED = (*ANSWERS, BLIND)
+"""What several processes may share out."""
 
 
 def evaluation_settings(config: EvalConfig) -> dict[str, Any]:
@@ -106,10 +111,7 @@ def evaluate(
     could be right. `data_problems` (label rows that made no sample) are listed with the rest. Raises `UserError` where two samples share an id, where none
     has a gold answer, and where the run folder cannot be written.
     """
-    _check_ids(samples)
-    scorable = [sample for sample in samples if sample.gold is not None]
-    if not scorable:
-        raise UserError(f"none of the {len(samples)} samples has a gold answer to score against")
+    scorable = _scorable(task, samples, config)
     job = Evaluation(
         model=model,
         task=task,
@@ -118,8 +120,9 @@ def evaluate(
         run=run,
         on_progress=on_progress or (lambda *_: None),
     )
-    if config.blind_control:
-        _check_blind(task, scorable[0])
+    videos = {sample.id: sample.video for sample in scorable}
+    for name in SHARED:
+        take_in_records(run, name, videos)
     _forget_mended(run, scorable)
     ask(job, "records", [Question(sample=s, clip=s) for s in scorable], config.sampling)
     unpaired: list[AnySample] = []
@@ -135,6 +138,70 @@ def evaluate(
     metrics = _summary(run, task, scorable, config)
     run.write_json("metrics.json", metrics)
     return metrics
+
+
+def evaluate_share(
+    model: Model,
+    task: AnyTask,
+    samples: Sequence[AnySample],
+    *,
+    shard: Shard,
+    policy: FramePolicy,
+    config: EvalConfig,
+    run: Run,
+    out: Path,
+    on_progress: Progress | None = None,
+) -> bool:
+    """Ask about one share of the samples in a run of its own; returns whether all are answered now.
+
+    What another process has answered, in the folder of all or in another shard, is left out. Which clip
+    is the wrong one for a question hangs on which can be read, so that control is for `evaluate`.
+
+    Args:
+        model: as for `evaluate`, as are `task`, `samples`, `policy`, `config` and `on_progress`.
+        shard: which share.
+        run: the shard's.
+        out: folder of all.
+
+    Raises:
+        UserError: as `evaluate`.
+    """
+    scorable = _scorable(task, samples, config)
+    job = Evaluation(
+        model=model,
+        task=task,
+        policy=policy,
+        config=config,
+        run=run,
+        on_progress=on_progress or (lambda *_: None),
+    )
+    trials = config.sampling.trials
+    by_id = {sample.id: sample for sample in scorable}
+    mine = [by_id[name] for name in shard.takes(sorted(by_id))]
+    _forget_mended(run, mine)
+    elsewhere = trials_done(out, ANSWERS, besides=run.path)
+    left = [sample for sample in mine if len(elsewhere.get(sample.id, ())) < trials]
+    ask(job, "records", [Question(sample=s, clip=s) for s in left], config.sampling)
+    if config.blind_control:
+        told = trials_done(out, [BLIND], besides=run.path)
+        _ask_blind(job, [sample for sample in mine if sample.id not in told])
+        if not by_id.keys() <= trials_done(out, [BLIND]).keys():
+            return False
+    done = trials_done(out, ANSWERS)
+    return all(len(done.get(name, ())) >= trials for name in by_id)
+
+
+def _scorable(
+    task: AnyTask, samples: Sequence[AnySample], config: EvalConfig
+) -> Sequence[AnySample]:
+    """The samples with a gold answer. Raises UserError where nothing can be asked or scored."""
+    _check_ids(samples)
+    scorable = [sample for sample in samples if sample.gold is not None]
+    if not scorable:
+        raise UserError(f"none of the {len(samples)} samples has a gold answer to score against")
+    if config.blind_control:
+        _check_blind(task, scorable[0])
+    return scorable
 
 
 def _forget_mended(run: Run, samples: Sequence[AnySample]) -> None:

@@ -45,7 +45,7 @@ def cluster() -> Iterator[Any]:
     os.environ["OMP_NUM_THREADS"] = "1"
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     # Workers are niced by 15 unless told otherwise: beside other work they would stand still.
-    os.environ["RAY_worker_niceness"] = "0"
+    os.environ["RAY_worker_niceness"] = "0"  # noqa: SIM112 (Ray spells it so)
     import ray
 
     # Workers cannot import this file.

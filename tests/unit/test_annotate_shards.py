@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 from tiny_models import POLICY, QUERY, make_checkpoint, make_samples
 
-from kairoscope.annotate.shards import Shard, shard_folders
 from kairoscope.core import Answer, Decoding, FramePolicy, Request, Sampling, UserError
 from kairoscope.data.taskfiles import TaskFile
 from kairoscope.models.in_process import InProcessModel
@@ -19,6 +18,7 @@ from kairoscope.recipes.sharding import annotate_shard_stage
 from kairoscope.recipes.stages import annotate_stage
 from kairoscope.recipes.subtask_times import RECIPE
 from kairoscope.runs import Run
+from kairoscope.shards import Shard, shard_folders
 
 CLIPS = 7
 BAD = 3

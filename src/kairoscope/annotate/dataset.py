@@ -21,7 +21,7 @@ from kairoscope.annotate.gathered import ANSWERS, Gathered, is_open
 from kairoscope.annotate.placing import Placing
 from kairoscope.annotate.results import DATASET_COLUMNS
 from kairoscope.annotate.sealed import sealed, write_rows
-from kairoscope.annotate.shards import Shard, answers_elsewhere
+from kairoscope.annotate.shards import answers_elsewhere
 from kairoscope.annotate.tables import write_boundaries
 from kairoscope.annotate.trusting import Trusted, trusted
 from kairoscope.data.corrections import read_corrections
@@ -33,6 +33,7 @@ from kairoscope.robot.naming import SignalPlan
 from kairoscope.robot.saving import Saved, copy_name, save_boundaries
 from kairoscope.robot.signals import Gripper
 from kairoscope.runs import Run
+from kairoscope.shards import Shard
 
 __all__ = ["Asking", "DatasetTally", "OnProgress", "Saving", "annotate_dataset"]
 

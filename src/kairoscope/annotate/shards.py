@@ -1,101 +1,24 @@
-"""Clips in several shares, each answered by a process of its own, on any machine.
+"""Answers about clips in several shards, and how they come together; see `kairoscope.shards`.
 
-    OUT/shards/2-of-4/   run folder of the process with every fourth clip from the second on
-
-Processes share nothing but the folder, or not even that: shards may be copied into one. Whoever annotates
-OUT next takes their answers in, and asks about nothing that is answered.
+Whoever annotates OUT next takes their answers in, and asks about nothing that is answered.
 """
 
-import re
-import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from kairoscope.annotate.sealed import SEAL, is_whole, sealed, write_rows
-from kairoscope.core import UserError
 from kairoscope.data.clips import hash_clip
 from kairoscope.json_lines import LineIndex, read_lines
-from kairoscope.run_folders import SHARDS, check_folder, check_same, differing, read_config
 from kairoscope.runs import Run
-from kairoscope.storage import Locked, file_state
+from kairoscope.shards import WRITTEN_AT_ONCE, shard_folders
+from kairoscope.storage import file_state
 
 KIND = "annotation shard"
 HASH = "sha256"
 """Key of a shard's row: of the clip's bytes, which are the same on another machine."""
-WRITTEN_AT_ONCE = 64
-CLAIM_S = 20.0
-"""How long to wait for the other processes that begin at the same moment."""
 Clips = Sequence[tuple[str, Path]]
 """(name, path) of each."""
-
-
-@dataclass(frozen=True, slots=True)
-class Shard:
-    """One of several shares."""
-
-    number: int
-    """1 to `of`."""
-    of: int
-
-    @classmethod
-    def parse(cls, text: str) -> "Shard":
-        """`2/4`. Raises UserError for anything else."""
-        match = re.fullmatch(r"(\d{1,6})/(\d{1,6})", text.strip())
-        if match is None or not 1 <= int(match[1]) <= int(match[2]):
-            raise UserError(f"--shard {text}: allowed: 1/n to n/n, such as 2/4")
-        return cls(int(match[1]), int(match[2]))
-
-    @property
-    def folder(self) -> Path:
-        """Of its run, below the folder of all."""
-        return Path(SHARDS) / f"{self.number}-of-{self.of}"
-
-    def takes(self, names: Sequence[str]) -> list[str]:
-        """Its share: every `of`-th, so that shares are of one size and none is all of one kind."""
-        return list(names[self.number - 1 :: self.of])
-
-    def __str__(self) -> str:
-        return f"{self.number}/{self.of}"
-
-
-def shard_config(config: Mapping[str, Any], shard: Shard) -> dict[str, Any]:
-    """What makes it the same shard: where the clips lie is another path on another machine."""
-    return {**{key: value for key, value in config.items() if key != "source"}, "shard": str(shard)}
-
-
-def claim(out: Path, config: Mapping[str, Any]) -> None:
-    """Make the folder of all that of this question, whichever process comes first."""
-    check_folder(out)
-    until = time.monotonic() + CLAIM_S
-    while not (out / "config.json").exists():
-        try:
-            Run.open(out, kind="annotation", config=config).close()
-        except Locked:
-            if time.monotonic() > until:
-                raise
-            time.sleep(0.05)
-    check_same(out, "annotation", config)
-
-
-def shard_folders(out: Path) -> list[Path]:
-    """The run folders of shards that there are."""
-    return sorted(path.parent for path in (out / SHARDS).glob("*/config.json"))
-
-
-def check_shards(out: Path, config: Mapping[str, Any]) -> None:
-    """Raise UserError where a shard holds answers to another question than that of `config`."""
-    wanted = {key: value for key, value in config.items() if key != "source"}
-    for folder in shard_folders(out):
-        kind, found = read_config(folder)
-        others = differing({k: v for k, v in found.items() if k != "shard"}, wanted)
-        shown = [f"  {key}: {old} there, {new} now" for key, old, new in others]
-        if kind != KIND or shown:
-            raise UserError(
-                "\n".join([f"{folder} holds answers to another question:", *shown[:8]])
-                + "\nchoose another --out, or delete the folder"
-            )
 
 
 def answers_elsewhere(

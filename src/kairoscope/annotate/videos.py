@@ -16,13 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from kairoscope.annotate.sealed import mend, sealed
-from kairoscope.annotate.shards import (
-    HASH,
-    Shard,
-    answered_elsewhere,
-    put_in_order,
-    take_in,
-)
+from kairoscope.annotate.shards import HASH, answered_elsewhere, put_in_order, take_in
 from kairoscope.annotate.tables import Tally, write_boundaries
 from kairoscope.core import (
     Completion,
@@ -41,6 +35,7 @@ from kairoscope.data.clips import hash_clip
 from kairoscope.events import Event, Query, aligned, nearest, starts_s
 from kairoscope.posteriors import confidence, quantile_s
 from kairoscope.runs import Run
+from kairoscope.shards import Shard
 from kairoscope.storage import file_state
 from kairoscope.video.clip import frame_times
 

@@ -24,7 +24,7 @@ from kairoscope.cli.annotation_options import (
 )
 from kairoscope.cli.app import command, counted, note, say
 from kairoscope.cli.cache import with_store_options
-from kairoscope.cli.dataset import Question, annotate_dataset, note_damaged, say_shard_done
+from kairoscope.cli.dataset import Question, annotate_dataset, note_damaged
 from kairoscope.cli.options import (
     BatchOption,
     DeviceOption,
@@ -37,7 +37,7 @@ from kairoscope.cli.options import (
 )
 from kairoscope.cli.progress import bars
 from kairoscope.cli.server_options import print_usage, with_server_options
-from kairoscope.cli.spread import Spread, with_spread_options
+from kairoscope.cli.spread import Spread, say_shard_done, with_spread_options
 from kairoscope.core import Sampling, UserError
 from kairoscope.models.server.options import ServerOptions
 

@@ -9,7 +9,7 @@ from typing import Any
 from kairoscope.cli.app import counted, note, say
 from kairoscope.cli.options import check_model
 from kairoscope.cli.progress import bars
-from kairoscope.cli.spread import Spread
+from kairoscope.cli.spread import Spread, say_shard_done
 from kairoscope.core import Sampling, UserError
 from kairoscope.models.server.options import ServerOptions
 
@@ -106,12 +106,6 @@ def annotate_dataset(
         say_shard_done(asked.spread, out)
         return
     print_tally(dataset, tally, out)
-
-
-def say_shard_done(spread: Spread, out: Path) -> None:
-    """That a share is answered, and how the whole comes about."""
-    say(f"shard {spread.shard} is done, others are not. The last one puts all together in {out};")
-    say("so does the same command without --shard, which asks about what is missing.")
 
 
 def print_tally(dataset: Any, tally: Any, out: Path) -> None:

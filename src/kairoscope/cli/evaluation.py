@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -34,7 +35,7 @@ from kairoscope.cli.options import (
 )
 from kairoscope.cli.progress import Report, bars
 from kairoscope.cli.server_options import print_usage, with_server_options
-from kairoscope.cli.spread import Spread, with_spread_options
+from kairoscope.cli.spread import Spread, say_shard_done, with_spread_options
 from kairoscope.cli.sweeping import (
     Asked,
     ManyModels,
@@ -61,7 +62,7 @@ MANY = {
 @command("Evaluate and train", cls=command_with(MANY, whole=("--model",)))
 @with_server_options
 @with_store_options
-@with_spread_options(shard=False)
+@with_spread_options(shard=True)
 def evaluate(
     recipe: RecipeArgument,
     data: DataOption,
@@ -142,6 +143,9 @@ def _evaluate_one(recipe: Any, cell: Any, asked: Asked) -> None:
     """Evaluate one setting and show what came out."""
     with bars() as progress:
         metrics = _evaluate(recipe, cell, asked, progress)
+    if metrics is None:
+        say_shard_done(asked.spread, asked.out)
+        return
     from kairoscope.report.console import metrics_table
 
     show(metrics_table(metrics, title=f"{recipe.name}: {cell.model} on {asked.data}"))
@@ -150,12 +154,15 @@ def _evaluate_one(recipe: Any, cell: Any, asked: Asked) -> None:
     say(f"report: {asked.out / 'report.html'}")
 
 
-def _evaluate(recipe: Any, cell: Any, asked: Asked, progress: Report) -> dict[str, Any]:
-    """The evaluation of one setting."""
+def _evaluate(recipe: Any, cell: Any, asked: Asked, progress: Report) -> dict[str, Any] | None:
+    """The evaluation of one setting; None where it is a share of one, and others are missing."""
+    from kairoscope.recipes.sharding import evaluate_shard_stage
     from kairoscope.recipes.stages import evaluate_stage
 
     samples, problems = asked.samples(recipe)
-    return evaluate_stage(
+    shard = asked.spread.shard
+    stage = evaluate_stage if shard is None else partial(evaluate_shard_stage, shard=shard)
+    return stage(
         recipe,
         asked.engine(cell.model, recipe, progress),
         samples,

@@ -4,15 +4,17 @@ import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import wraps
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from kairoscope.cli.app import say
 from kairoscope.core import UserError
 
 if TYPE_CHECKING:
-    from kairoscope.annotate.shards import Shard
     from kairoscope.models.over_ray import RayOptions
+    from kairoscope.shards import Shard
 
 Verb = Callable[..., None]
 PANEL = "On many processes or machines"
@@ -93,7 +95,7 @@ def _spread(*, ray: bool, ray_workers: int | None, shard: str | None = None) -> 
         raise UserError(f"--ray-workers {ray_workers}: is for --ray, which is missing")
     share = cluster = None
     if shard is not None:
-        from kairoscope.annotate.shards import Shard
+        from kairoscope.shards import Shard
 
         share = Shard.parse(shard)
     if ray:
@@ -101,3 +103,9 @@ def _spread(*, ray: bool, ray_workers: int | None, shard: str | None = None) -> 
 
         cluster = RayOptions(workers=ray_workers)
     return Spread(shard=share, ray=cluster)
+
+
+def say_shard_done(spread: Spread, out: Path) -> None:
+    """That a share is answered, and how the whole comes about."""
+    say(f"shard {spread.shard} is done, others are not. The last one puts all together in {out};")
+    say("so does the same command without --shard, which asks about what is missing.")

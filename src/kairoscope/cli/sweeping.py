@@ -11,7 +11,7 @@ from kairoscope.cli.app import advise, counted, note, say, show
 from kairoscope.cli.many import none_of
 from kairoscope.cli.options import check_model
 from kairoscope.cli.progress import Report, bars
-from kairoscope.cli.spread import Spread
+from kairoscope.cli.spread import Spread, say_shard_done
 from kairoscope.core import UserError
 from kairoscope.models.server.options import ServerOptions
 
@@ -147,6 +147,7 @@ class Asked:
 def sweep(recipe: Any, cells: Sequence[Any], asked: Asked, validation: float | None) -> None:
     """Evaluate every cell and say which does best."""
     from kairoscope.recipes.sweep_cells import alike
+    from kairoscope.recipes.sweep_shares import sweep_shard_stage
     from kairoscope.recipes.sweeping import sweep_stage
     from kairoscope.report.sweep_console import sweep_table
     from kairoscope.report.sweep_page import verdict
@@ -157,19 +158,28 @@ def sweep(recipe: Any, cells: Sequence[Any], asked: Asked, validation: float | N
             "--decoding constrained or free draws"
         )
     samples, problems = asked.samples(recipe)
+    shard = asked.spread.shard
     with bars() as progress:
-        found = sweep_stage(
-            recipe,
-            cells,
-            samples,
-            out=asked.out,
-            open_model=lambda model: asked.engine(model, recipe, progress),
-            validation=DEFAULT_SHARE if validation is None else validation,
-            on_progress=progress,
-            problems=problems,
-            prompt=asked.prompt,
-            prices=asked.prices([cell.model for cell in cells]),
+        common: dict[str, Any] = {
+            "out": asked.out,
+            "open_model": lambda model: asked.engine(model, recipe, progress),
+            "validation": DEFAULT_SHARE if validation is None else validation,
+            "on_progress": progress,
+            "problems": problems,
+            "prompt": asked.prompt,
+            "prices": asked.prices([cell.model for cell in cells]),
+        }
+        found, own = (
+            (sweep_stage(recipe, cells, samples, **common), [])
+            if shard is None
+            else sweep_shard_stage(recipe, cells, samples, shard=shard, **common)
         )
+    if found is None:
+        for cell in own:
+            if cell.problem:
+                note("not asked: ", f"{cell.name}: {cell.problem}")
+        say_shard_done(asked.spread, asked.out)
+        return
     show(
         sweep_table(found, title=f"{recipe.name}: {counted(len(cells), 'setting')} on {asked.data}")
     )

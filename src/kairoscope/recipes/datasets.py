@@ -14,7 +14,7 @@ from kairoscope.annotate.dataset import (
     annotate_dataset,
     answer_share,
 )
-from kairoscope.annotate.shards import KIND, Shard, check_shards, claim, shard_config
+from kairoscope.annotate.shards import KIND
 from kairoscope.annotate.showing import make_clips
 from kairoscope.config import Recipe
 from kairoscope.core import Decoding, UserError
@@ -27,6 +27,7 @@ from kairoscope.recipes.spending import usage_kept
 from kairoscope.robot.episode import Dataset
 from kairoscope.robot.naming import SignalPlan, signal_plan
 from kairoscope.runs import Run
+from kairoscope.shards import Shard, check_shards, claim, shard_config
 from kairoscope.storage import Locked, plain
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ def annotate_dataset_stage(
         raise UserError(f"{out}: is the dataset itself; choose another --out")
     asking, words = _asking(recipe, model, decoding, frames, camera, prompt)
     run_config = _run_config(dataset, task, model, asking, out, camera) | words
-    check_shards(out, run_config)
+    check_shards(out, run_config, kind=KIND)
     if shard is not None and not _answer_share(
         dataset,
         task,
@@ -177,7 +178,7 @@ def _answer_share(
         raise UserError(
             f"--shard {shard}: shares out what a model is asked, and none is asked here"
         )
-    claim(out, run_config)
+    claim(out, run_config, kind="annotation")
     config = shard_config(run_config, shard)
     opened = Run.open(out / shard.folder, kind=KIND, config=config)
     with opened as run, usage_kept(run, asking.model):

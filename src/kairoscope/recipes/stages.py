@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from kairoscope.annotate import Tally, annotate
-from kairoscope.annotate.shards import check_shards
+from kairoscope.annotate.shards import KIND
 from kairoscope.config import EvalConfig, Recipe
 from kairoscope.core import Decoding, FramePolicy, Load, Sample, Task, UserError
 from kairoscope.data.rows import Problem
@@ -23,6 +23,7 @@ from kairoscope.recipes.prompt_files import prompt_from_yaml
 from kairoscope.recipes.spending import usage_kept
 from kairoscope.runs import Run
 from kairoscope.settings import changed
+from kairoscope.shards import check_shards
 from kairoscope.storage import plain
 from kairoscope.store import AnswerStore
 
@@ -31,6 +32,13 @@ Progress = Callable[[str, int, int], None]
 AnySample = Sample[Any, Any]
 Frames = Mapping[str, Any]
 """Changes to a frame policy: field -> value."""
+EVALUATION_SHARD = "evaluation shard"
+ASKING = {
+    "records": "asking about every clip",
+    "control": "asking about wrong clips",
+    "blind": "asking without a clip",
+}
+"""File of an evaluation -> what is being done for it."""
 
 
 def policy_for(recipe: Recipe, own: FramePolicy | None, frames: Frames) -> FramePolicy:
@@ -46,6 +54,31 @@ def asked_with(recipe: Recipe, prompt: Path | None) -> tuple[Task[Any, Any], dic
     return replace(recipe.task, prompt=ask), {"prompt": prompt.read_text(encoding="utf-8")}
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """What is asked about every clip of an evaluation or annotation, and what a run keeps of it."""
+
+    task: Task[Any, Any]
+    policy: FramePolicy
+    config: dict[str, Any]
+
+
+def evaluation_question(
+    recipe: Recipe,
+    model: Engine,
+    samples: Sequence[AnySample],
+    *,
+    config: EvalConfig,
+    frames: Frames,
+    prompt: Path | None,
+) -> Asked:
+    """See `evaluate_stage`, which has the same arguments."""
+    policy = policy_for(recipe, model.policy, frames)
+    task, words = asked_with(recipe, prompt)
+    settings = evaluation_config(model, task, samples, policy=policy, config=config)
+    return Asked(task=task, policy=policy, config=settings | words)
+
+
 def evaluate_stage(
     recipe: Recipe,
     model: Engine,
@@ -59,23 +92,19 @@ def evaluate_stage(
     prompt: Path | None = None,
 ) -> dict[str, Any]:
     """Evaluate a model in the run folder `out`; returns its metrics and writes its page."""
-    policy = policy_for(recipe, model.policy, frames)
-    task, words = asked_with(recipe, prompt)
-    settings = evaluation_config(model, task, samples, policy=policy, config=config)
-    names = {
-        "records": "asking about every clip",
-        "control": "asking about wrong clips",
-        "blind": "asking without a clip",
-    }
-    with Run.open(out, kind="evaluation", config=settings | words) as run, usage_kept(run, model):
+    question = evaluation_question(
+        recipe, model, samples, config=config, frames=frames, prompt=prompt
+    )
+    check_shards(out, question.config, kind=EVALUATION_SHARD)
+    with Run.open(out, kind="evaluation", config=question.config) as run, usage_kept(run, model):
         metrics = evaluate(
             model,
-            task,
+            question.task,
             samples,
-            policy=policy,
+            policy=question.policy,
             config=config,
             run=run,
-            on_progress=lambda what, done, total: on_progress(names[what], done, total),
+            on_progress=lambda what, done, total: on_progress(ASKING[what], done, total),
             data_problems=problems,
         )
         keep_count(run, "records", "control", "unscored", "blind")
@@ -92,15 +121,6 @@ def _check_readable(run: Run, num_clips: int) -> None:
         raise UserError(f"{run.path}: not one of the clips ({num_clips}) can be read; {unread[0]}")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AnnotationQuestion:
-    """What is asked about every clip of an annotation, and what a run keeps of it."""
-
-    task: Task[Any, Any]
-    policy: FramePolicy
-    config: dict[str, Any]
-
-
 def annotation_question(
     recipe: Recipe,
     model: Engine,
@@ -111,7 +131,7 @@ def annotation_question(
     decoding: Decoding,
     frames: Frames,
     prompt: Path | None,
-) -> AnnotationQuestion:
+) -> Asked:
     """See `annotate_stage`, which has the same arguments."""
     policy = policy_for(recipe, model.policy, frames)
     asked, words = asked_with(recipe, prompt)
@@ -123,7 +143,7 @@ def annotation_question(
         "frames": plain(policy),
         "decoding": decoding,
     }
-    return AnnotationQuestion(task=asked, policy=policy, config=config | words)
+    return Asked(task=asked, policy=policy, config=config | words)
 
 
 def annotate_stage(
@@ -147,7 +167,7 @@ def annotate_stage(
     question = annotation_question(
         recipe, model, task, source=source, out=out, decoding=decoding, frames=frames, prompt=prompt
     )
-    check_shards(out, question.config)
+    check_shards(out, question.config, kind=KIND)
     with Run.open(out, kind="annotation", config=question.config) as run, usage_kept(run, model):
         tally = annotate(
             model,

@@ -69,13 +69,13 @@ def sweep_stage(
         UserError: not one cell has figures, or the folder belongs to something else.
     """
     divided = divide(samples, validation)
-    settings = _settings(recipe, cells, samples, validation, prompt)
+    settings = sweep_settings(recipe, cells, samples, validation, prompt)
     with Run.open(out, kind="sweep", config=settings) as run:
 
         def ask(cell: Cell, model: Engine) -> None:
             _evaluate(recipe, cell, model, samples, out, on_progress, problems, prompt)
 
-        found = _asked(cells, open_model, ask, on_progress, prices or {})
+        found = ask_cells(cells, open_model, ask, on_progress, prices or {})
         draws = cells[0].config.bootstrap_draws
         table = sweep_figures(out, found, divided, task=recipe.task, draws=draws)
         run.write_json("sweep.json", table)
@@ -85,7 +85,7 @@ def sweep_stage(
     return table
 
 
-def _asked(
+def ask_cells(
     cells: Sequence[Cell],
     open_model: OpenModel,
     ask: Callable[[Cell, Engine], None],
@@ -151,7 +151,7 @@ def _reason(error: Exception) -> str:
     raise error
 
 
-def _settings(
+def sweep_settings(
     recipe: Recipe,
     cells: Sequence[Cell],
     samples: Sequence[AnySample],
