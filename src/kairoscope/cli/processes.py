@@ -18,7 +18,7 @@ SEVERAL = ("sft", "grpo")
 RAY = "--ray has a worker on each GPU answer, started by the command itself (extra ray)"
 SHARD = "--shard I/N lets N processes with the same --out answer a share each, on any machines"
 WAYS = {
-    "evaluate": RAY,
+    "evaluate": f"{SHARD}; {RAY}",
     "annotate": f"{SHARD}; {RAY}",
     "run": "train first (torchrun … sft), then evaluate with --ray",
 }
