@@ -22,6 +22,8 @@ CURVES: tuple[tuple[str, str, str], ...] = (
     ("unparsed", "Answers that could not be read", "share"),
     ("unfinished", "Answers that reached their limit", "share"),
     ("sampler_gap", "Drawn and recomputed log-probability", "mean difference, nats"),
+    ("server_gap", "The server's log-probabilities of one answer", "mean difference, nats"),
+    ("truncated_share", "Choices whose importance weight is at its cap", "share"),
     ("grad_norm", "Length of the gradient", "before clipping"),
     ("learning_rate", "Learning rate", "learning rate"),
 )
@@ -29,7 +31,7 @@ CURVES: tuple[tuple[str, str, str], ...] = (
 COLOURS = ("model", "other", "ink", "control")
 MANY = 40
 """Steps from which on curves are smoothed."""
-FLAT = frozenset(("kl", "clip_share", "unparsed", "unfinished"))
+FLAT = frozenset(("kl", "clip_share", "truncated_share", "unparsed", "unfinished"))
 """Not drawn where they are 0 from beginning to end."""
 
 

@@ -105,35 +105,28 @@ def grpo(
         why_not=lambda sample: why_unrewarded(sample.gold, weights),
     )
     (on_plan or (lambda _: None))(said_of(reference))
-    feed = PromptFeed(
+    with ExitStack() as until_the_end:
+        served = None
+        if server is not None:
+            served = ServedRollouts.of(server, checkpoint, task, config, training)
+            until_the_end.enter_context(closing(served))
+        step = _Step.of(checkpoint, task, config, weights, training, reference, served)
+        return training.run(_feed(checkpoint, task, config, training), step, judge_first=True)
+
+
+def _feed(
+    checkpoint: Checkpoint, task: Task[Any, Any], config: GRPOConfig, training: Training
+) -> PromptFeed:
+    return PromptFeed(
         encoder=checkpoint.encoder,
         task=task,
         samples=training.samples,
         store=training.store,
-        policy=policy,
+        policy=training.around.policy,
         config=config,
         strata=training.strata,
-        group=group,
+        group=training.around.group,
     )
-    with ExitStack() as until_the_end:
-        served = None
-        if server is not None:
-            served = until_the_end.enter_context(
-                closing(
-                    ServedRollouts(
-                        server=server,
-                        checkpoint=checkpoint,
-                        task=task,
-                        policy=policy,
-                        config=config,
-                        trained=training.trained,
-                        out=out,
-                        group=group,
-                    )
-                )
-            )
-        step = _Step.of(checkpoint, task, config, weights, training, reference, served)
-        return training.run(feed, step, judge_first=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

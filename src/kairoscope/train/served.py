@@ -31,6 +31,7 @@ from kairoscope.models.server.usage import Usage
 from kairoscope.train.answering import computing
 from kairoscope.train.branches import branches, log_probabilities
 from kairoscope.train.group import ALONE, Group
+from kairoscope.train.loop import Training
 from kairoscope.train.prompts import Prompted
 from kairoscope.train.rollouts import Rollout
 from kairoscope.train.served_wire import Served, Told, Unfit
@@ -100,6 +101,27 @@ class ServedRollouts:
     _before: Probed | None = None
     _noise: float | None = None
     _version: str = ""
+
+    @classmethod
+    def of(
+        cls,
+        server: RolloutServer,
+        checkpoint: Checkpoint,
+        task: Task[Any, Any],
+        config: GRPOConfig,
+        training: Training,
+    ) -> "ServedRollouts":
+        """For a run that is ready."""
+        return cls(
+            server=server,
+            checkpoint=checkpoint,
+            task=task,
+            policy=training.around.policy,
+            config=config,
+            trained=training.trained,
+            out=training.around.out,
+            group=training.around.group,
+        )
 
     def sync(self, prompts: Sequence[Prompted], step: int) -> dict[str, float]:
         """Give the server the present weights and let it prove it; returns what is worth logging.
