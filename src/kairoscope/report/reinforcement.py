@@ -143,7 +143,9 @@ def _method(settings: Mapping[str, Any], kept: int | None) -> str:
     beta = settings["kl_beta"]
     near = f"kept near the starting weights with {short(beta)} x k3" if beta else "not held back"
     lora = settings["lora"]
-    what = "All weights are trained" if lora is None else f"LoRA of rank {lora['rank']} is trained"
+    frozen = [part for part in ("vision", "language") if settings.get(f"freeze_{part}")]
+    all_but = f"All weights but the {frozen[0]} model's" if frozen else "All weights"
+    what = f"{all_but} are trained" if lora is None else f"LoRA of rank {lora['rank']} is trained"
     on = "" if kept is None else f" on {kept} samples"
     return (
         f"{what}{on}: {settings['group_size']} {settings['decoding']} answers to each of "

@@ -10,7 +10,9 @@ from kairoscope.report.blocks import Block, Code, Paragraph, Plot, Table
 from kairoscope.report.reinforcement import reinforcement_blocks
 from kairoscope.runs import Run
 
-SETTINGS = GRPOConfig(rewards=(("tiou", 1.0), ("format", 0.1)), kl_beta=0.05, rollouts_per_step=16)
+SETTINGS = GRPOConfig(
+    rewards=(("tiou", 1.0), ("format", 0.1)), kl_beta=0.05, rollouts_per_step=16, freeze_vision=True
+)
 
 
 def step_row(step: int) -> dict[str, Any]:
@@ -58,7 +60,8 @@ def test_every_curve_that_has_something_to_show(blocks: list[Block]) -> None:
 
 def test_words_and_tables(blocks: list[Block]) -> None:
     said = " ".join(block.text for block in blocks if isinstance(block, Paragraph))
-    assert "on 7 samples: 8 free answers to each of 2 prompts a step" in said
+    assert "All weights but the vision model's are trained on 7 samples: 8 free answers" in said
+    assert "8 free answers to each of 2 prompts a step" in said
     assert "0.05 x k3" in said
     assert "2 of 3 steps in 60 s, 40% of it spent on answering" in said
     assert "reward 0.6 in the first step, 0.7 in the last. The run is not finished." in said
