@@ -256,7 +256,7 @@ def _effect(run: RecipeRun) -> Finding | None:
     clear = between is not None and not between[0] <= 0 <= between[1]
     better = step["difference"] > 0
     words = interval(between)
-    change = f"{_r(step['before'])} before, {_r(step['after'])} after"
+    change = f"From {_r(step['before'])} to {_r(step['after'])}"
     return Finding(
         severity="warning" if not clear else "strength" if better else "gap",
         title="Training shows no effect on the correlation"
