@@ -138,6 +138,7 @@ EXAMPLES: dict[str, Callable[[Path], Path]] = {
     "av-captions": av_captions_example,
     "conversation": conversation_example,
     "av-questions": av_questions_example,
+    "av-questions:words": av_questions_example,
 }
 
 each_recipe = pytest.mark.parametrize("recipe", RECIPES.values(), ids=list(RECIPES))

@@ -12,6 +12,7 @@ RECIPES: dict[str, Recipe] = {
         av_captions.RECIPE,
         conversation.RECIPE,
         av_questions.RECIPE,
+        av_questions.IN_WORDS_RECIPE,
     )
 }
 

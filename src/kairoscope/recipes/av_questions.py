@@ -3,10 +3,14 @@
 The second task of the driving recipe: multiple-choice questions are answered by a letter, open ones in
 words. What is right is set beside what is right without the clip: chance, constant answers, and the same
 model asked the same questions blind. Whether words mean the same is for a judge (`kairoscope judge`).
+
+`av-questions:words` has a choice answered in its own words instead: a letter must first be looked up, which
+small models hardly learn.
 """
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 
 from kairoscope.answers.questions import parse_choice, parse_words
 from kairoscope.config import EvalConfig, Recipe, SFTConfig
@@ -32,6 +36,11 @@ Answer the question about the video by the letter of one choice:
 <answer>
 letter
 </answer>"""
+BY_CHOICE = """\
+Answer the question about the video in the words of one choice:
+<answer>
+{"answer": "choice"}
+</answer>"""
 IN_WORDS = """\
 Answer the question about the video in a few words:
 <answer>
@@ -55,7 +64,7 @@ def render(query: Asked, gold: str) -> str:
     """The text a perfect model writes. Raises ValueError for an answer that is no choice."""
     if query.choices:
         return f"<answer>\n{LETTERS[query.choices.index(gold)]}\n</answer>"
-    return f'<answer>\n{{"answer": {json.dumps(gold + " ", ensure_ascii=False)}}}\n</answer>'
+    return render_in_words(query, gold)
 
 
 def parse(query: Asked, text: str) -> str | Unparsed:
@@ -70,6 +79,38 @@ def template(query: Asked, _times_s: Sequence[float]) -> Template:
         letters = tuple(LETTERS[: len(query.choices)])
         return ("<answer>\n", Slot(name="answer", choices=letters), "\n</answer>")
     return ('<answer>\n{"answer": "', Text(name="answer", max_tokens=MAX_TOKENS), ' "}\n</answer>')
+
+
+def prompt_in_words(query: Asked) -> Prompt:
+    """The same question with choices that have no letters."""
+    lines = [f"- {choice}" for choice in query.choices]
+    system = BY_CHOICE if query.choices else IN_WORDS
+    return Prompt(system=system, before="\n".join([query.question, *lines]))
+
+
+def render_in_words(_: Asked, gold: str) -> str:
+    """The choice, or the words, as JSON. The blank keeps the quotation mark out of the words' tokens."""
+    return f'<answer>\n{{"answer": {_quoted(gold)}}}\n</answer>'
+
+
+def parse_in_words(query: Asked, text: str) -> str | Unparsed:
+    """The choice whose words, or whose letter, a model really wrote. Never raises."""
+    said = parse_words(text)
+    if isinstance(said, Unparsed) or not query.choices:
+        return said
+    return parse_choice(query.choices, said)
+
+
+def template_in_words(query: Asked, _times_s: Sequence[float]) -> Template:
+    """One slot of choices, each to the end of its line, so that none is the beginning of another."""
+    if not query.choices:
+        return template(query, ())
+    ends = tuple(_quoted(choice)[1:] + "}\n" for choice in query.choices)
+    return ('<answer>\n{"answer": "', Slot(name="answer", choices=ends), "</answer>")
+
+
+def _quoted(words: str) -> str:
+    return json.dumps(words + " ", ensure_ascii=False)
 
 
 # --- how it is scored ----------------------------------------------------------------------
@@ -102,6 +143,17 @@ TASK: Task[Asked, str] = Task(
     summarize=summarize_questions,
 )
 
+WORDS = "words"
+"""What stands behind `av-questions:`."""
+TASK_IN_WORDS = replace(
+    TASK,
+    name=f"{TASK.name}:{WORDS}",
+    prompt=prompt_in_words,
+    render=render_in_words,
+    parse=parse_in_words,
+    template=template_in_words,
+)
+
 RECIPE = Recipe(
     name="av-questions",
     title="Questions about driving clips",
@@ -114,3 +166,4 @@ RECIPE = Recipe(
     success="More questions right than by the same model without the clip, on clips never seen.",
     targets={},
 )
+IN_WORDS_RECIPE = replace(RECIPE, name=TASK_IN_WORDS.name, task=TASK_IN_WORDS)

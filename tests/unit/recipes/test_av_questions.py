@@ -12,7 +12,8 @@ from kairoscope.core import Sampling, Slot, UserError
 from kairoscope.data.questions import Asked, QuestionSample, turned
 from kairoscope.evaluate import evaluate, evaluation_config
 from kairoscope.metrics.questions import summarize_questions
-from kairoscope.recipes.av_questions import MAX_TOKENS, RECIPE, TASK
+from kairoscope.recipes import get_recipe
+from kairoscope.recipes.av_questions import MAX_TOKENS, RECIPE, TASK, TASK_IN_WORDS
 from kairoscope.recipes.subtask_times import TASK as TIMES
 from kairoscope.runs import Run, read_records
 
@@ -117,3 +118,17 @@ def test_tokens_of_an_answer_are_those_of_its_grammar(tokenizer: Any) -> None:
         assert "".join(parts) == whole
         encoded = [token for part in parts for token in tokenizer.encode(part)]
         assert encoded == tokenizer.encode(whole)
+
+
+def test_a_choice_may_be_answered_in_its_own_words() -> None:
+    query = Asked(question="x", choices=("Red", "Red light", 'A "stop" sign'))
+    for choice in query.choices:
+        text = TASK_IN_WORDS.render(query, choice)
+        assert TASK_IN_WORDS.parse(query, text) == choice
+        opening, slot, closing = TASK_IN_WORDS.template(query, ())
+        assert isinstance(opening, str)
+        assert isinstance(slot, Slot)
+        assert text in {f"{opening}{end}{closing}" for end in slot.choices}
+    assert TASK_IN_WORDS.parse(query, "B") == "Red light"
+    assert TASK_IN_WORDS.parse(Asked(question="x"), "It is red") == "It is red"
+    assert get_recipe("av_questions:words").task is TASK_IN_WORDS
