@@ -12,7 +12,12 @@ from kairoscope.report.svg import short
 LONGEST_LINE = 88
 LONGEST_ANSWER = 1500
 NOT_RUN = "This step was not run in this folder."
-VERDICTS = {"better": "better", "worse": "worse", "not shown": "no difference shown"}
+VERDICTS = {
+    "better": "better",
+    "worse": "worse",
+    "changed": "changed",
+    "not shown": "no difference shown",
+}
 
 
 def states_of(run: RecipeRun) -> list[list[Cell]]:

@@ -67,9 +67,14 @@ def ends(
 
 
 def verdict(figure: ScoreFigure, interval: Interval | None) -> str:
-    """`better` or `worse` where the interval of a difference leaves zero out, else `not shown`."""
-    if interval is None or not figure.better or interval[0] <= 0 <= interval[1]:
+    """`better` or `worse` where the interval of a difference leaves zero out, else `not shown`.
+
+    `changed` of a figure that has no better side.
+    """
+    if interval is None or interval[0] <= 0 <= interval[1]:
         return "not shown"
+    if not figure.better:
+        return "changed"
     return "better" if (interval[0] > 0) == (figure.better == "higher") else "worse"
 
 
