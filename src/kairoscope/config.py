@@ -171,6 +171,8 @@ class GRPOConfig:
     compile: bool = False
     feed_workers: int = 0
     clips_gib: float | None = None
+    cache: bool = False
+    cache_folder: str | None = None
     eval_every: int = 50
     save_every: int = 50
     keep_checkpoints: int = 2

@@ -59,7 +59,7 @@ class Asked:
     @property
     def cached(self) -> bool:
         """Whether clips are kept on disk."""
-        return isinstance(self.config, SFTConfig) and self.config.cache
+        return self.config.cache
 
     def holdout_share(self, num_samples: int) -> float:
         """`holdout` as a share of `num_samples`, below 1."""

@@ -141,10 +141,8 @@ class Answering:
             generators=[g for p in prompts for g in answer_generators(config, step, p.place)],
         )
 
-    @torch.no_grad()
     def _look(self, prompted: Prompted) -> Seen:
-        geometry = self.checkpoint.encoder.geometry
-        return look(self.checkpoint.network, films([prompted.asked.encoded], geometry), geometry)
+        return looked_at(self.checkpoint, prompted)
 
     def _judged(
         self, prompted: Prompted, rollouts: list[Rollout], seen: Seen | None
@@ -181,6 +179,15 @@ class Answering:
         written = [token for token in rollout.token_ids if token not in stop_ids]
         text: str = self.checkpoint.encoder.tokenizer.decode(written, skip_special_tokens=False)
         return text
+
+
+@torch.no_grad()
+def looked_at(checkpoint: Checkpoint, prompted: Prompted) -> Seen:
+    """What the vision tower says of a prompt, or has said where that is kept."""
+    if prompted.seen is not None:
+        return prompted.seen
+    geometry = checkpoint.encoder.geometry
+    return look(checkpoint.network, films([prompted.asked.encoded], geometry), geometry)
 
 
 def computing(network: Any, config: GRPOConfig) -> Any:

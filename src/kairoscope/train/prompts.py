@@ -12,6 +12,7 @@ from kairoscope.config import GRPOConfig
 from kairoscope.core import FramePolicy, Sample, Task
 from kairoscope.models.chat import Encoder, text_ids
 from kairoscope.models.constrain import compile_template
+from kairoscope.models.forward import Seen
 from kairoscope.train.clips import Clips
 from kairoscope.train.examples import plain_example
 from kairoscope.train.group import ALONE, Group
@@ -27,6 +28,8 @@ class Prompted:
     """Which prompt of the step it is, among all processes."""
     sample: Sample[Any, Any]
     asked: Asked
+    seen: Seen | None = None
+    """What the vision tower said of it, where that is kept on disk; there are no pictures then."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,14 +50,10 @@ class PromptFeed(Dataset[list[Prompted]]):
         """See the class. Raises UnreadableClip."""
         config = self.config
         indices = batch_indices(self.strata, config.seed, config.prompts_per_step, step)
-        return [
-            Prompted(
-                place=place, sample=self.samples[index], asked=self._asked(self.samples[index])
-            )
-            for place, index in self.group.share(list(enumerate(indices)))
-        ]
+        places = self.group.share(list(enumerate(indices)))
+        return [self._prompted(place, self.samples[index]) for place, index in places]
 
-    def _asked(self, sample: Sample[Any, Any]) -> Asked:
+    def _prompted(self, place: int, sample: Sample[Any, Any]) -> Prompted:
         """A prompt with the pictures that supervised training and evaluation would show."""
         clip = self.store.get(sample)
         made = plain_example(self.encoder, self.task, sample, clip, self.policy)
@@ -64,7 +63,8 @@ class PromptFeed(Dataset[list[Prompted]]):
             template = self.task.template(sample.query, clip.times_s)
             pieces = compile_template(template, lambda text: text_ids(self.encoder, text))
         limit = max(1, min(self.config.max_new_tokens, room))
-        return Asked(encoded=made.encoded, limit=limit, pieces=pieces)
+        asked = Asked(encoded=made.encoded, limit=limit, pieces=pieces)
+        return Prompted(place=place, sample=sample, asked=asked, seen=made.seen)
 
 
 def answer_generators(config: GRPOConfig, step: int, place: int) -> list[torch.Generator]:

@@ -20,15 +20,13 @@ from safetensors.torch import save_file
 
 from kairoscope.config import GRPOConfig, SFTConfig
 from kairoscope.core import FramePolicy, Task, UnreadableClip, UserError
-from kairoscope.models.chat import films
 from kairoscope.models.checkpoint import Checkpoint
-from kairoscope.models.forward import look
 from kairoscope.models.saving import written_whole
 from kairoscope.models.server.background import Background
 from kairoscope.models.server.http import Connection, Refused, Unanswered
 from kairoscope.models.server.options import ServerOptions, check_options
 from kairoscope.models.server.usage import Usage
-from kairoscope.train.answering import computing
+from kairoscope.train.answering import computing, looked_at
 from kairoscope.train.branches import branches, log_probabilities
 from kairoscope.train.group import ALONE, Group
 from kairoscope.train.loop import Training
@@ -257,13 +255,13 @@ class ServedRollouts:
     @torch.no_grad()
     def _mine(self, prompted: Prompted, tokens: Sequence[int]) -> tuple[float, ...]:
         """The trainer's log-probabilities of an answer, token by token."""
-        network, encoder = self.checkpoint.network, self.checkpoint.encoder
+        network = self.checkpoint.network
         answer = Rollout(token_ids=list(tokens), choices=list(range(len(tokens))))
         encoded = prompted.asked.encoded
         was_training = network.training
         network.eval()
         with computing(network, self.config):
-            seen = look(network, films([encoded], encoder.geometry), encoder.geometry)
+            seen = looked_at(self.checkpoint, prompted)
             log_p, _ = log_probabilities(network, branches(encoded, [answer]), seen, 1.0)
         network.train(was_training)
         return tuple(log_p.tolist())

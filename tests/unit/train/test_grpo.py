@@ -12,13 +12,14 @@ from typing import Any
 
 import pytest
 import torch
-from grpo_process import WEIGHTS, train
+from grpo_process import CONFIG, WEIGHTS, train
 from safetensors.torch import load_file
 from tiny_models import POLICY, make_checkpoint, plain_forward
 
 from kairoscope.config import GRPOConfig, LoraConfig
 from kairoscope.core import UserError
 from kairoscope.recipes.subtask_times import TASK
+from kairoscope.train import answering as answering_module
 from kairoscope.train.answering import AnsweredGroup, Answering
 from kairoscope.train.clips import ClipStore
 from kairoscope.train.grpo_check import check_grpo, training_part
@@ -268,6 +269,21 @@ def test_killed_and_run_again(straight: Path, tmp_path: Path) -> None:
         assert all(torch.equal(one[key], other[key]) for key in one)
     for file in ("best/model.safetensors", "best/kairoscope.json"):
         assert (straight / file).read_bytes() == (out / file).read_bytes()
+
+
+def test_what_the_tower_says_may_be_kept(
+    straight: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its weights do not change under adapters: the run is the same to the bit, and it looks once a clip."""
+    looks = []
+    real = vars(answering_module)["look"]
+    monkeypatch.setattr(answering_module, "look", lambda *a: looks.append(1) or real(*a))
+    train(straight.parent / "clips", tmp_path / "kept", replace(CONFIG, cache=True))
+    assert rows(tmp_path / "kept") == rows(straight)
+    assert not looks
+    assert len(list((tmp_path / "kept" / "cache").rglob("*.safetensors"))) == 4
+    train(straight.parent / "clips", tmp_path / "not kept", replace(CONFIG, max_steps=1))
+    assert len(looks) == 3
 
 
 @pytest.mark.slow
