@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from kairoscope.models.engines import Engine, EngineOptions
 
 KEPT = "store.json"
-ASKED_FORMAT = "1"
+ASKED_FORMAT = "2"
 """Of what a server is sent; to be raised when frames or messages come to look otherwise."""
 _CODE = ("models", "video")
 """Packages of ours that decide, to the bit, what weights answer about a clip."""

@@ -11,12 +11,13 @@ from small_server import NAME, Reply, Small, serving
 
 from kairoscope.core import FramePolicy, Prompt, Request, Sampling
 from kairoscope.doctor.engine import engine_findings
-from kairoscope.models.chat import Encoder, text_ids
+from kairoscope.models.chat import VIDEO_PAD, Encoder, text_ids
 from kairoscope.models.parity import Mismatch
 from kairoscope.models.reference import expected_input, load_encoder
 from kairoscope.models.server.engine import ServedModel
 from kairoscope.models.server.fed import fed_checks
 from kairoscope.models.server.options import ServerOptions
+from kairoscope.models.server.wire import Medium, messages
 from kairoscope.models.server.wire import Reply as Read
 from kairoscope.video.frames import NO_FRAMES, load_frames
 
@@ -58,6 +59,23 @@ def test_the_whole_prompt_is_compared_where_the_weights_lie_here(right: tuple[in
         ("words of the prompt", True),
         ("temporal positions", None),
     ]
+
+
+@pytest.mark.parametrize("system", ["Say when.", ""])
+@pytest.mark.parametrize("video", [CLIP, None])
+def test_what_is_sent_becomes_our_prompt_by_the_checkpoints_own_template(
+    encoder: Encoder, system: str, video: Path | None
+) -> None:
+    prompt = replace(REQUEST.prompt, system=system)
+    frames = load_frames(video, REQUEST.policy, encoder.geometry) if video else NO_FRAMES
+    ours = expected_input(encoder, prompt, frames, REQUEST.policy).token_ids
+    medium = Medium(parts=({"type": "video"},) if video else (), settings={})
+    text = encoder.tokenizer.apply_chat_template(
+        messages(prompt, medium), tokenize=False, add_generation_prompt=True
+    )
+    (pad,) = text_ids(encoder, VIDEO_PAD)
+    one_pad = [i for n, i in enumerate(ours) if i != pad or ours[n - 1] != pad]
+    assert list(text_ids(encoder, text)) == one_pad
 
 
 def test_other_words_end_the_run_unless_that_is_allowed(

@@ -42,10 +42,12 @@ class Reply:
 
 
 def messages(prompt: Prompt, medium: Medium) -> list[dict[str, Any]]:
-    """System and user turn; the frames, if there are any, stand between `before` and `after`, as in training."""
-    found: list[dict[str, Any]] = []
-    if prompt.system:
-        found.append({"role": "system", "content": prompt.system})
+    """System and user turn; the frames, if there are any, stand between `before` and `after`, as in training.
+
+    An empty system turn is sent, too, as training writes it: without one, some chat templates put words of
+    their own there.
+    """
+    found: list[dict[str, Any]] = [{"role": "system", "content": prompt.system}]
     if not medium.parts:
         # One text: servers put something of their own between parts.
         return [*found, {"role": "user", "content": prompt.before + prompt.after}]
