@@ -32,6 +32,8 @@ SURROUNDINGS = {
     "VLLM_CPU_KVCACHE_SPACE": "1",
     "VLLM_CPU_OMP_THREADS_BIND": "nobind",
     "VLLM_NO_USAGE_STATS": "1",
+    # Lets it take weights, for reinforcement learning.
+    "VLLM_SERVER_DEV_MODE": "1",
     "HF_HUB_OFFLINE": "1",
     "OMP_NUM_THREADS": "1",
 }
@@ -93,8 +95,11 @@ Spoil = Callable[[BaseHTTPRequestHandler, int, bytes], bool]
 
 
 @contextmanager
-def proxy(server: Server, spoil: Spoil) -> Iterator[str]:
-    """Address of a proxy before a server that lets `spoil` answer chat requests first."""
+def proxy(server: Server, spoil: Spoil, *, ahead: bool = False) -> Iterator[str]:
+    """Address of a proxy before a server that lets `spoil` answer requests first.
+
+    With `ahead` the server does not get those that `spoil` answers; its answer is then empty.
+    """
     count = iter(range(1_000_000))
 
     class Handler(BaseHTTPRequestHandler):
@@ -111,6 +116,8 @@ def proxy(server: Server, spoil: Spoil) -> Iterator[str]:
 
         def pass_on(self, body: bytes | None) -> None:
             number = next(count) if body is not None else -1
+            if ahead and number >= 0 and spoil(self, number, b""):
+                return
             url = f"http://127.0.0.1:{server.port}{self.path}"
             headers = {"content-type": "application/json"}
             try:
@@ -120,7 +127,7 @@ def proxy(server: Server, spoil: Spoil) -> Iterator[str]:
                     status, content = found.status, found.read()
             except HTTPError as error:
                 status, content = error.code, error.read()
-            if number >= 0 and spoil(self, number, content):
+            if not ahead and number >= 0 and spoil(self, number, content):
                 return
             self.send_response(status)
             self.send_header("content-length", str(len(content)))

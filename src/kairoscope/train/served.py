@@ -220,8 +220,7 @@ class ServedRollouts:
         """Hand over, load, compare. Of the first process."""
         folder = self._handed / f"step_{step:07d}"
         with written_whole(folder) as temporary:
-            # Tied weights share memory, which the format does not take.
-            save_file({name: value.clone() for name, value in weights.items()}, temporary / WEIGHTS)
+            save_file(_apart(weights), temporary / WEIGHTS)
             (temporary / WEIGHTS).chmod(0o644)
         background = self._opened()
         with _blamed(self._url, step):
@@ -265,6 +264,16 @@ class ServedRollouts:
             log_p, _ = log_probabilities(network, branches(encoded, [answer]), seen, 1.0)
         network.train(was_training)
         return tuple(log_p.tolist())
+
+
+def _apart(weights: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Weights of which no two share memory, as tied ones do: the file format does not take those."""
+    places: set[int] = set()
+    found = {}
+    for name, value in weights.items():
+        found[name] = value.clone() if value.data_ptr() in places else value
+        places.add(value.data_ptr())
+    return found
 
 
 @contextmanager
