@@ -23,7 +23,7 @@ import torch
 from tiny_models import POLICY, make_network, make_samples, make_tokenizer, request_for
 from transformers import Qwen3VLForConditionalGeneration
 
-from kairoscope.core import Completion, Decoding, Failed, Request, Sampling, UserError
+from kairoscope.core import Completion, Decoding, Failed, Request, Sampling, Slot, UserError
 from kairoscope.data.sources import load_samples
 from kairoscope.models.checkpoint import Checkpoint, make_encoder, save_checkpoint
 from kairoscope.models.grammar import satisfies, template_regex
@@ -87,6 +87,26 @@ def test_free_answers_are_those_in_process(
     here = answers(in_process, requests, sampling, "free")
     for name, (completion,) in there.items():
         assert replace(completion, seconds=0.0) == replace(here[name][0], seconds=0.0)
+
+
+@pytest.mark.parametrize("decoding", ["free", "posterior"])
+def test_words_alone_are_answered_as_in_this_process(
+    model: VllmModel, in_process: InProcessModel, requests: list[Request], decoding: Decoding
+) -> None:
+    """No clip is shown; a batch may mix both."""
+    slot = Slot(name="score", choices=('1"', '2"', '3"'))
+    blind = [replace(r, id=f"{r.id} blind", video=None, template=None) for r in requests[:2]]
+    asked = [replace(r, template=lambda _: ('{"score": "', slot, "}")) for r in blind]
+    sampling = Sampling(max_new_tokens=40)
+    there = answers(model, [*asked, requests[0]], sampling, decoding)
+    here = answers(in_process, [*asked, requests[0]], sampling, decoding)
+    for name, (completion,) in there.items():
+        (wanted,) = here[name]
+        assert completion.text == wanted.text
+        assert completion.num_prompt_tokens == wanted.num_prompt_tokens
+        for found, expected in zip(completion.posteriors, wanted.posteriors, strict=True):
+            assert found.probabilities == pytest.approx(expected.probabilities, abs=1e-3)
+    assert {there[r.id][0].num_vision_tokens for r in asked} == {0}
 
 
 def test_posteriors_are_those_in_process(

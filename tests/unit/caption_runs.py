@@ -66,8 +66,8 @@ class Describer:
     ) -> Iterator[Answer]:
         shown = {sample.video: sample for sample in self.samples}
         for request in requests:
-            rng = random.Random(f"{request.id}/{request.video}/{self.right}")
             assert request.video is not None
+            rng = random.Random(f"{request.id}/{request.video.name}/{self.right}")
             sample = shown[request.video]
             if request.id == "3":
                 yield request.id, Failed(reason="cut off")

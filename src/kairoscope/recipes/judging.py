@@ -174,15 +174,16 @@ def judge_stage(
         seed=config.seed,
     )
     settings = run_config(judged, questions, model, out, config)
-    with Run.open(out, kind=KIND, config=settings) as run, usage_kept(run, model):
-        ask_judge(
-            model,
-            questions,
-            sampling,
-            config.decoding,
-            run,
-            lambda done, total: on_progress("judging", done, total),
-        )
+    with Run.open(out, kind=KIND, config=settings) as run:
+        with usage_kept(run, model):
+            ask_judge(
+                model,
+                questions,
+                sampling,
+                config.decoding,
+                run,
+                lambda done, total: on_progress("judging", done, total),
+            )
         keep_count(run, FILE)
         found = _summed(run, judged, people)
         run.write_json(RESULT, found)

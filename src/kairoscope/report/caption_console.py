@@ -41,7 +41,7 @@ def caption_table(
 
 def comparison_table(compared: Compared) -> Table:
     """What one run changes against another, field by field."""
-    table = _steps(f"{compared.name} against {compared.first}")
+    table = _steps(f"{compared.name} against {compared.first}", "points")
     for row in step_rows(compared.fields):
         _add(table, row, unit="%", words=row["verdict"])
     table.caption = Text("better and worse: the 95 % interval leaves zero out", style="dim")
@@ -50,24 +50,26 @@ def comparison_table(compared: Compared) -> Table:
 
 def judge_comparison_table(pair: JudgedPair) -> Table:
     """The same of a judge's scores."""
-    table = _steps(f"scores of the judge {pair.name}, 1 to 5")
+    table = _steps(f"scores of the judge {pair.name}, 1 to 5", "difference")
     for row in judge_step_rows(pair):
         words = row["verdict"] if row["trusted"] else "judge not trusted"
         _add(table, row, unit="", words=words)
     return table
 
 
-def _steps(title: str) -> Table:
+def _steps(title: str, step: str) -> Table:
     table = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left", caption_justify="left")
     table.add_column("field")
-    for name in ("before", "after", "difference", "win / tie / loss"):
+    for name in ("before", "after", step, "win / tie / loss"):
         table.add_column(name, justify="right")
     table.add_column("verdict")
     return table
 
 
 def _add(table: Table, row: Mapping[str, Any], *, unit: str, words: str) -> None:
-    step = Text(("+" if row["difference"] > 0 else "") + shown(row["difference"], unit), "bold")
+    step = Text(
+        ("+" if row["difference"] > 0 else "") + shown(row["difference"], unit, bare=True), "bold"
+    )
     if row["interval"]:
         step.append(f"\n{row['interval']}", style="dim not bold")
     style = {"better": "green", "worse": "bold red"}.get(words, "dim")

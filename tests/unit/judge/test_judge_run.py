@@ -223,6 +223,8 @@ def test_killed_and_run_again_it_asks_only_the_rest(
     assert {k: v for k, v in found.items() if k != "usage"} == {
         k: v for k, v in plain(whole).items() if k != "usage"
     }
+    spent = [json.loads(line) for line in (out / "usage.jsonl").read_text().splitlines()]
+    assert found["usage"]["prompt_tokens"] == sum(row["prompt_tokens"] for row in spent) > 0
     assert "is not known" in done.out  # three clips a control are too few
     assert re.search(r"to be judged: \d+ questions, 2 answers each, sent to 127.0.0.1:", done.err)
     assert f"{50 * after} tokens asked" in done.err
