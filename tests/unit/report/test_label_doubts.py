@@ -109,6 +109,53 @@ def test_scores_times_and_numbers_are_in_order_words_are_not() -> None:
     assert not is_in_order(("False", "True"))
 
 
+WEATHERS = ("Clear skies", "Overcast", "Rain", "Snow", "Fog")
+
+
+def described(clip: int, label: str, seen: str) -> Record:
+    """A model that sees the weather, and always says that there is a vehicle ahead."""
+    choices = [f'{value} ",\n' for value in WEATHERS]
+    shares = [0.92 if value == seen else 0.02 for value in WEATHERS]
+    return Record(
+        sample_id=f"drive-{clip:02d}",
+        video=f"{clip}.mp4",
+        group=f"g{clip}",
+        scenario="drive",
+        trial=0,
+        text="",
+        value={"weather": seen, "lead_vehicle": "True"},
+        unparsed=None,
+        gold={"weather": label, "lead_vehicle": "True" if clip % 3 else "False"},
+        query=["weather", "lead_vehicle"],
+        scores={"fields_right": float(label == seen)},
+        duration_s=5.0,
+        frame_times_s=(0.0, 0.5),
+        posteriors=(
+            {"slot": "weather", "choices": choices, "probabilities": shares},
+            {
+                "slot": "lead_vehicle",
+                "choices": ['False "\n', 'True "\n'],
+                "probabilities": [0.01, 0.99],
+            },
+        ),
+    )
+
+
+def test_of_captions_only_the_fields_are_doubted_that_the_model_can_see() -> None:
+    planted = {4: "Snow", 9: "Clear skies", 30: "Rain"}
+    seen = [WEATHERS[clip % 5] for clip in range(50)]
+    records = [described(clip, planted.get(clip, seen[clip]), seen[clip]) for clip in range(50)]
+    doubts, slots = label_doubts(DRIVING, records)
+    wrong = {f"drive-{clip:02d}" for clip in planted if planted[clip] != seen[clip]}
+    assert {doubt.sample_id for doubt in contradicted(doubts)} == wrong
+    assert {doubt.slot for doubt in doubts} == {"weather"}
+    # A third of the labels are False, and it never says so: it is no judge of that field.
+    assert {slot.slot: slot.knows for slot in slots} == {"weather": True, "lead_vehicle": False}
+    kept = doubts_to_json(DRIVING, doubts, slots, worst_clips(DRIVING, records))
+    assert "no judge of lead vehicle" in str(doubt_blocks(kept))
+    assert {row["sample_id"] for row in kept["worst"]} == wrong
+
+
 def drives(*labels: str) -> list[Sample[object, object]]:
     return [
         Sample(
