@@ -36,6 +36,20 @@ def krippendorff_alpha(repeats: Sequence[Sequence[int | None]]) -> float | None:
     return float(1 - (num_values - 1) * observed / expected.sum())
 
 
+def mean_step(repeats: Sequence[Sequence[int | None]]) -> float | None:
+    """How far two repeats of one judgement lie apart in the mean; None where nothing was judged twice.
+
+    Beside alpha, which is low where nearly all scores are the same, however rarely repeats differ.
+    """
+    steps = []
+    for row in repeats:
+        given = [score for score in row if score is not None]
+        pairs = [abs(a - b) for place, a in enumerate(given) for b in given[place + 1 :]]
+        if pairs:
+            steps.append(sum(pairs) / len(pairs))
+    return sum(steps) / len(steps) if steps else None
+
+
 def _ordinal_distance(totals_C: NDArray[np.float64]) -> NDArray[np.float64]:
     """Squared number of scores between two, those at both ends counted half."""
     upto = totals_C.cumsum()

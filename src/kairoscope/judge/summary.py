@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from kairoscope.judge.agreement import HIGHEST, LOWEST, krippendorff_alpha
+from kairoscope.judge.agreement import HIGHEST, LOWEST, krippendorff_alpha, mean_step
 from kairoscope.metrics.bootstrap import Resamples
 
 GOOD_SAME, GOOD_OTHER, GOOD_SWAP = 4.5, 2.0, 0.5
@@ -18,7 +18,12 @@ GOOD_SAME, GOOD_OTHER, GOOD_SWAP = 4.5, 2.0, 0.5
 at most so high, and changes its score by at most so much when the texts change places."""
 GOOD_ALPHA = 0.667
 """The least that Krippendorff (2004) calls usable, for tentative conclusions."""
+GOOD_STEP = 0.5
+"""Repeats that lie closer together than this agree, whatever alpha says: it is low where nearly all scores are
+the same."""
 MOST_FAILED = 0.02
+ROUNDING = 1e-9
+"""Of means: half a point is no more than half a point."""
 FEWEST_CLIPS = 5
 """With fewer clips in a control there is no verdict."""
 LIMITS = {
@@ -26,6 +31,7 @@ LIMITS = {
     "other clip": GOOD_OTHER,
     "swapped": GOOD_SWAP,
     "alpha": GOOD_ALPHA,
+    "step": GOOD_STEP,
     "failed": MOST_FAILED,
     "clips": FEWEST_CLIPS,
 }
@@ -109,6 +115,7 @@ def _scores(rows: Sequence[Judgement], draws: int, seed: int) -> Table:
             for score in range(LOWEST, HIGHEST + 1)
         },
         "alpha": krippendorff_alpha(_repeats(asked)),
+        "step": mean_step(_repeats(asked)),
         "alpha_answers": krippendorff_alpha(_repeats([r for r in answers if not r.missing])),
         "tokens": sum(row.tokens for row in rows),
     }
@@ -172,16 +179,17 @@ def doubts(table: Table) -> list[str]:
     """What speaks against the judge, in words; empty where nothing does."""
     controls = table["controls"]
     found = []
-    if (same := controls["same"]["mean"]) is not None and same < GOOD_SAME:
+    if (same := controls["same"]["mean"]) is not None and same < GOOD_SAME - ROUNDING:
         found.append(f"it scores labels against themselves {same:.2f}, not near {HIGHEST}")
-    if (other := controls["other clip"]["mean"]) is not None and other > GOOD_OTHER:
+    if (other := controls["other clip"]["mean"]) is not None and other > GOOD_OTHER + ROUNDING:
         found.append(f"it scores the label of another clip {other:.2f}, not near {LOWEST}")
-    if (step := controls["swapped"]["mean_change"]) is not None and step > GOOD_SWAP:
+    if (step := controls["swapped"]["mean_change"]) is not None and step > GOOD_SWAP + ROUNDING:
         found.append(f"its score changes by {step:.2f} when the two texts change places")
-    if table["alpha"] is not None and table["alpha"] < GOOD_ALPHA:
+    alpha, step = table["alpha"], table["step"]
+    if alpha is not None and alpha < GOOD_ALPHA and step > GOOD_STEP + ROUNDING:
         found.append(
-            f"its repeats agree little (alpha {table['alpha']:.2f}; {GOOD_ALPHA} is the least that "
-            "Krippendorff calls usable)"
+            f"its repeats agree little (alpha {alpha:.2f}; {GOOD_ALPHA} is the least that Krippendorff "
+            f"calls usable; two of them lie {step:.2f} apart)"
         )
     if table["n_asked"] and table["n_failed"] > MOST_FAILED * table["n_asked"]:
         share = table["n_failed"] / table["n_asked"]

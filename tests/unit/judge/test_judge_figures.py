@@ -119,6 +119,20 @@ def test_one_control_that_fails_is_enough_and_one_without_clips_leaves_it_open(
     assert "is not known" in verdict_words("road_type", table["fields"]["road_type"])
 
 
+def test_repeats_that_hardly_differ_agree_though_alpha_is_low() -> None:
+    rows = controlled(same=5, other=1, swapped=5)
+    rows = [replace(row, score=5) if row.control == "answer" else row for row in rows]
+    again = [replace(row, repeat=1) for row in rows if row.control != "other clip"]
+    rows = [row for row in rows if row.control != "other clip"] + again
+    slips = [replace(r, score=4) if r.repeat and r.sample_id == "clip 0" else r for r in rows]
+    table = summarize_judgements(slips, draws=10)
+    assert table["all"]["alpha"] < 0.1
+    assert table["all"]["step"] == pytest.approx(1 / 6)
+    assert not any("agree little" in doubt for doubt in table["doubts"])
+    far = [replace(r, score=1) if r.repeat and r.sample_id < "clip 3" else r for r in rows]
+    assert any("agree little" in doubt for doubt in summarize_judgements(far, draws=10)["doubts"])
+
+
 def test_each_field_has_a_verdict_of_its_own() -> None:
     rows = controlled(same=5, other=1, swapped=4)
     rows += [replace(r, field="weather") for r in controlled(same=2, other=2, swapped=4)]
