@@ -2,7 +2,7 @@
 
 `lexical`: F1 of the words of both texts. `embedding`: cosine of two vectors that a local model makes of
 them. Both measure likeness, from 0 to 1; neither knows that "no" turns a sentence around. Beside each
-answer stands how like it is to the label of another clip: a measure for which that is as much tells nothing.
+answer stands how like it is to the label of another clip: where that is as much, the mean says nothing.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -18,8 +18,6 @@ MEASURES: tuple[Measure, ...] = ("lexical", "embedding")
 LEXICAL = (
     "F1 of the words that both texts have, as often as they come; case and punctuation do not count"
 )
-GOOD_SEPARATION = 0.75
-"""Share of answers that must be more like their own label than another's before a mean says anything."""
 Likeness = Callable[[Sequence[tuple[str, str]]], Sequence[float]]
 """Pairs of texts -> how alike they are, 0 to 1."""
 Row = dict[str, Any]
@@ -87,7 +85,10 @@ def _others(answers: Sequence[JudgeQuestion]) -> dict[str, str]:
 def summarize_similarity(
     rows: Sequence[Mapping[str, Any]], fields: Sequence[str], *, draws: int = 2000, seed: int = 0
 ) -> dict[str, Any]:
-    """Means over clips with intervals over groups, for each field; and whether the measure tells texts apart."""
+    """Means over clips with intervals over groups, for each field, and beside them the likeness to labels of
+    other clips. `separation`: share of answers that are more like their own label than another's; a half is
+    what answers get that have nothing to do with their clip, and a measure that tells nothing.
+    """
     found = {}
     for name in fields:
         own = [row for row in rows if row["field"] == name]
@@ -107,7 +108,7 @@ def summarize_similarity(
             "separation": _mean(won),
             "n_compared": len(compared),
         }
-    return {"fields": found, "good_separation": GOOD_SEPARATION}
+    return {"fields": found}
 
 
 def _won(own: float, other: float) -> float:

@@ -56,17 +56,15 @@ def human_table(found: Mapping[str, Any]) -> Table:
 def likeness_table(found: Mapping[str, Any], title: str = "") -> Table:
     """Every field's likeness beside that to other clips' labels. No judge has been asked."""
     table = _table(title)
-    for name in ("likeness", "to another label", "more like its own", "tells texts apart"):
+    for name in ("likeness", "to another label", "more like its own"):
         table.add_column(name, justify="right")
     for name, row in found["fields"].items():
         share = row["separation"]
-        good = share is not None and share >= found["good_separation"]
         table.add_row(
             _field(name.replace("_", " "), counted(row["n_clips"], "clip")),
             _mean(row["mean"], row["mean_ci95"]),
             _number(row["to_another_label"]),
             "–" if share is None else shown(100 * share, "%"),
-            Text("yes", style="green") if good else Text("not shown", style="yellow"),
         )
     table.caption = Text(f"{found['how']}; no judge was asked", style="dim")
     return table

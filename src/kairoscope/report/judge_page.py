@@ -190,11 +190,7 @@ def likeness_page(run: Run, found: Mapping[str, Any]) -> str:
         human=[],
         problems=[],
         plot=svg(bars(plotted, title="Likeness of every field", unit="0 to 1")),
-        likeness=[row | {"good": _tells(row, found["good_separation"])} for row in rows],
+        likeness=rows,
         payload=embedded_json(_payload(clips, LIKENESS_ORDERS)),
         settings=[("Resolved settings", canonical_json(config, indent=2))],
     )
-
-
-def _tells(row: Mapping[str, Any], least: float) -> bool:
-    return row["separation"] is not None and row["separation"] >= least
