@@ -82,7 +82,9 @@ def judge(
         int | None,
         typer.Option(metavar="N", help="Of an answer, reasoning included (default: 512)."),
     ] = None,
-    seed: Annotated[int | None, typer.Option(metavar="N", help="(default: 0)")] = None,
+    seed: Annotated[
+        int | None, typer.Option(metavar="N", help="Of what is drawn (default: 0).")
+    ] = None,
     offline: Annotated[
         str | None,
         typer.Option(
