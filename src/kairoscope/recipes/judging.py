@@ -20,6 +20,7 @@ from kairoscope.recipes.keeping import keep_count
 from kairoscope.recipes.spending import total_usage, usage_kept
 from kairoscope.report.answered_run import AnsweredRun
 from kairoscope.report.caption_page import read_captioned
+from kairoscope.report.figures import counted
 from kairoscope.runs import Run
 from kairoscope.storage import canonical_json, plain
 
@@ -220,7 +221,8 @@ def disclosure(
     where = f"sent to {host}" if host else "shown to a model in this process; nothing leaves it"
     letters = sum(len(q.question) + len(q.first) + len(q.second) for q in asked)
     return (
-        f"{len(asked):,} questions, {config.repeats} answers each, {where}: of {len(judged.fields)} fields "
+        f"{counted(len(asked), 'question')}, {counted(config.repeats, 'answer')} each, {where}: of "
+        f"{counted(len(judged.fields), 'field')} "
         f"({', '.join(judged.fields)}) the question, the label and the answer, {len(texts):,} different "
         f"texts, {letters:,} characters in all. No clip, and no name of a clip or a file."
     )
