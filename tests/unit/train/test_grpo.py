@@ -18,9 +18,12 @@ from tiny_models import POLICY, make_checkpoint, plain_forward
 
 from kairoscope.config import GRPOConfig, LoraConfig
 from kairoscope.core import UserError
+from kairoscope.recipes.physics_score import RECIPE as PHYSICS
 from kairoscope.recipes.subtask_times import TASK
+from kairoscope.settings import changed, read_toml
 from kairoscope.train import answering as answering_module
 from kairoscope.train.answering import AnsweredGroup, Answering
+from kairoscope.train.check import check_config
 from kairoscope.train.clips import ClipStore
 from kairoscope.train.grpo_check import check_grpo, training_part
 from kairoscope.train.learning import Learner
@@ -208,6 +211,17 @@ def test_shared_prefixes_are_not_learned_from(tokenizer: Any, samples: Any) -> N
 def test_settings_that_no_run_can_follow(change: dict[str, Any], why: str) -> None:
     with pytest.raises(UserError, match=why):
         check_grpo(replace(STEP, **change))
+
+
+def test_the_settings_that_ship_can_be_followed() -> None:
+    file = Path(__file__).parents[3] / "examples" / "physics" / "settings.toml"
+    tables = read_toml(file)
+    check_config(changed(PHYSICS.sft, tables["sft"], "sft"))
+    config = changed(PHYSICS.grpo, tables["grpo"], "grpo")
+    check_grpo(config)
+    assert config.rewards
+    assert config.cache
+    assert config.freeze_vision  # else pictures are kept, and the tower looks every time
 
 
 def rows(out: Path) -> dict[tuple[str, int], dict[str, Any]]:
