@@ -1,6 +1,10 @@
 """Answers from a server: of the present weights, or none at all."""
 
+import json
 import math
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +14,7 @@ import pytest
 import torch
 from rollout_twin import NAME, Twin, running
 from safetensors.torch import load_file
+from served_process import ALL, CONFIG, WEIGHTS
 from tiny_models import POLICY, make_checkpoint
 
 from kairoscope.config import GRPOConfig, LoraConfig
@@ -20,37 +25,15 @@ from kairoscope.recipes.subtask_times import TASK
 from kairoscope.train import rewards
 from kairoscope.train.grpo import grpo
 from kairoscope.train.policy_losses import ROUNDING, truncated_weights
-from kairoscope.train.rewards import Answered, Reward
 from kairoscope.train.served import RolloutServer, check_served, rollout_server
 from kairoscope.train.served_wire import Unfit, rollouts_in
 from kairoscope.train.synced import TOLERANCES, Probed, why_unsynced
-
-CONFIG = GRPOConfig(
-    max_steps=4,
-    epochs=50,
-    rollouts_per_step=8,
-    group_size=4,
-    micro_batch_size=4,
-    inner_updates=2,
-    max_new_tokens=8,
-    learning_rate=5e-3,
-    warmup_steps=0,
-    eval_every=10,
-    save_every=2,
-    seed=3,
-)
-
-
-def varied(answered: Answered) -> float:
-    """Something that even random weights are rewarded for."""
-    return len(set(answered.text)) / (1 + len(answered.text))
 
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(http, "FIRST_WAIT_S", 0.01)
-    many = Reward(of=varied, fits=lambda _: True, needs="an answer")
-    monkeypatch.setattr(rewards, "REWARDS", {**rewards.REWARDS, "varied": many})
+    monkeypatch.setattr(rewards, "REWARDS", ALL)
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
@@ -80,7 +63,7 @@ def train(
         [],
         policy=POLICY,
         config=config,
-        weights=(("varied", 1.0),),
+        weights=WEIGHTS,
         out=out,
         log=rows.append,
         server=server,
@@ -133,6 +116,33 @@ def test_the_server_dies_and_the_run_goes_on_exactly(
         file = f"state/step_{step:07d}/state.safetensors"
         one, other = (load_file(tmp_path / run / file) for run in ("straight", "cut"))
         assert all(torch.equal(one[name], other[name]) for name in one)
+
+
+@pytest.mark.slow
+def test_two_processes_ask_for_their_prompts(
+    twin: Twin, tokenizer: Any, samples: Any, tmp_path: Path
+) -> None:
+    """One hands the weights over; the run is that of one process, to rounding."""
+    alone = train(twin, tokenizer, samples, tmp_path / "alone")
+    handed = len(twin.loaded)
+    here = Path(__file__).parent
+    places = [str(here.parents[2] / "src"), str(here), str(here.parent)]
+    words = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    words += [str(here / "served_process.py"), str(samples[0].video.parent)]
+    ended = subprocess.run(
+        [sys.executable, *words, str(tmp_path / "two"), twin.url],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(places), "OMP_NUM_THREADS": "1"},
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    assert ended.returncode == 0, ended.stderr
+    assert len(twin.loaded) == 2 * handed
+    rows = [json.loads(line) for line in (tmp_path / "two" / "log.jsonl").read_text().splitlines()]
+    steps = [row for row in rows if row["kind"] == "step"]
+    for ours, theirs in zip(steps, alone, strict=True):
+        for name in ("reward", "loss", "grad_norm", "answer_tokens", "learned_tokens"):
+            assert ours[name] == pytest.approx(theirs[name], rel=1e-3, abs=1e-6), name
 
 
 def test_a_server_that_came_back_in_the_middle_of_a_step_is_noticed(
