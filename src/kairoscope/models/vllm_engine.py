@@ -8,7 +8,7 @@ compared with our own input in every answer (`parity.py`).
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -42,6 +42,7 @@ from kairoscope.models.vllm_input import vllm_prompt
 from kairoscope.models.vllm_installed import check_installed
 from kairoscope.models.vllm_posterior import walk
 from kairoscope.models.vllm_start import MOST_VISION_TOKENS, Started, start
+from kairoscope.models.vllm_texts import Text, completions, text_of
 from kairoscope.video.frames import ClipFrames
 
 CHUNK = 64
@@ -49,15 +50,6 @@ CHUNK = 64
 WALKED_AT_ONCE = 16
 """Of posterior decoding, which asks a dozen short questions about each of them at a time and wants
 their prefixes to stay in the cache."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Text:
-    """One answer so far."""
-
-    text: str
-    num_tokens: int
-    finished: bool
 
 
 class VllmModel:
@@ -170,9 +162,9 @@ class VllmModel:
                 if failed is not None:
                     yield request_id, failed
                     continue
-                completions = answers[request_id]
-                share = seconds / len(completions)
-                yield request_id, tuple(replace(c, seconds=share) for c in completions)
+                found = answers[request_id]
+                share = seconds / len(found)
+                yield request_id, tuple(replace(c, seconds=share) for c in found)
 
     def _asked(self, request: Request, frames: ClipFrames, decoding: Decoding) -> Asked:
         template: Template | None = None
@@ -199,21 +191,21 @@ class VllmModel:
     ) -> dict[str, tuple[Completion, ...]]:
         """All trials of all questions; those out of order are asked again from there on."""
         outputs = self._generate(asked, [a.template for a in asked], [sampling] * len(asked))
-        texts: dict[tuple[int, int], _Text] = {}
+        texts: dict[tuple[int, int], Text] = {}
         for number, output in enumerate(outputs):
             self._check_fed(asked[number], output)
             for trial, choice in enumerate(output.outputs):
-                texts[number, trial] = _text(choice, self.started.stop_ids)
+                texts[number, trial] = text_of(choice, self.started.stop_ids)
         self._put_in_order(asked, texts, sampling)
         return {
-            a.request.id: self._completions(
+            a.request.id: completions(
                 a, [texts[n, t] for t in range(num_samples(sampling))], sampling
             )
             for n, a in enumerate(asked)
         }
 
     def _put_in_order(
-        self, asked: Sequence[Asked], texts: dict[tuple[int, int], _Text], sampling: Sampling
+        self, asked: Sequence[Asked], texts: dict[tuple[int, int], Text], sampling: Sampling
     ) -> None:
         """Ask again, from the first time that comes too early on, until none does."""
         while True:
@@ -240,7 +232,7 @@ class VllmModel:
                 ],
             )
             for key, output in zip(late, again, strict=True):
-                texts[key] = _text(output.outputs[0], self.started.stop_ids)
+                texts[key] = text_of(output.outputs[0], self.started.stop_ids)
 
     def _generate(
         self,
@@ -287,10 +279,10 @@ class VllmModel:
         return {
             a.request.id: tuple(
                 replace(completion, posteriors=tuple(row.posteriors))
-                for completion in self._completions(
+                for completion in completions(
                     a,
                     [
-                        _Text(
+                        Text(
                             text=decode(row.token_ids, skip_special_tokens=False),
                             num_tokens=len(row.token_ids),
                             finished=True,
@@ -318,32 +310,3 @@ class VllmModel:
 
     def _about(self, asked: Asked) -> str:
         return f"--model {self.name}, {named(asked.request)}"
-
-    def _completions(
-        self, asked: Asked, texts: Sequence[_Text], sampling: Sampling
-    ) -> tuple[Completion, ...]:
-        # One answer stands for all trials where they cannot differ.
-        every = list(texts) * (sampling.trials // len(texts))
-        return tuple(
-            Completion(
-                text=answer.text,
-                trial=trial,
-                frame_times_s=asked.frames.times_s,
-                num_prompt_tokens=len(asked.encoded.token_ids),
-                num_vision_tokens=asked.encoded.num_vision_tokens,
-                num_new_tokens=answer.num_tokens,
-                seconds=0.0,
-                finish="stop" if answer.finished else "length",
-            )
-            for trial, answer in enumerate(every, sampling.first_trial)
-        )
-
-
-def _text(choice: Any, stop_ids: Sequence[int]) -> _Text:
-    # The token that ends an answer is no part of it.
-    ended = bool(choice.token_ids) and choice.token_ids[-1] in stop_ids
-    return _Text(
-        text=choice.text,
-        num_tokens=len(choice.token_ids) - ended,
-        finished=choice.finish_reason == "stop",
-    )
