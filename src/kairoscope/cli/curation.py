@@ -91,9 +91,9 @@ def curate(
 
 
 def _print(found: dict[str, Any]) -> None:
-    from kairoscope.report.curation_page import verdict
-    from kairoscope.report.label_counts import remarks, spoken
-    from kairoscope.report.label_doubts import contradicted_rows
+    from kairoscope.report.labels.counts import remarks, spoken
+    from kairoscope.report.labels.doubts import contradicted_rows
+    from kairoscope.report.labels.page import verdict
 
     for drop in found["drops"][:MAX_LISTED]:
         note("left out: ", f"{drop['sample_id']}: {drop['reason']}: {drop['detail']}")

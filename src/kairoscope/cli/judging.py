@@ -160,7 +160,7 @@ def _say_what_is_sent(judged: Any, config: Any, server: ServerOptions) -> None:
 
 
 def _print(found: dict[str, Any], title: str) -> None:
-    from kairoscope.report.judge_console import human_table, judge_table
+    from kairoscope.report.judgements.console import human_table, judge_table
 
     show(judge_table(found, title=title))
     for words in found["verdicts"].values():
@@ -199,7 +199,7 @@ def _offline(
 ) -> None:
     from kairoscope.recipes.judging import read_judged
     from kairoscope.recipes.similarity import means_of, similarity_stage
-    from kairoscope.report.judge_console import likeness_table
+    from kairoscope.report.judgements.console import likeness_table
 
     judged = read_judged(run, fields)
     means = means_of(measure, model, device)

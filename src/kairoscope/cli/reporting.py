@@ -70,11 +70,11 @@ def compare(
     Differences with 95 % intervals, and a page with every clip, the worst regressions first. Of captions also
     clips won, tied and lost in every field, and the scores of a judge that has judged both in the same way.
     """
-    from kairoscope.report.caption_comparison import compare_captions
-    from kairoscope.report.caption_console import comparison_table, judge_comparison_table
-    from kairoscope.report.caption_figures import is_caption
-    from kairoscope.report.caption_page import read_captioned
-    from kairoscope.report.comparison_page import run_names
+    from kairoscope.report.captions.comparison import compare_captions
+    from kairoscope.report.captions.console import comparison_table, judge_comparison_table
+    from kairoscope.report.captions.figures import is_caption
+    from kairoscope.report.captions.page import read_captioned
+    from kairoscope.report.comparison.page import run_names
     from kairoscope.runs import Run, read_metrics
 
     folders, judges = [base, other], judged or []
@@ -94,7 +94,7 @@ def compare(
 def _write_comparison(runs: list[Path], page: Path | None, judges: Sequence[Path] = ()) -> Path:
     """The page of several evaluations; its path."""
     from kairoscope.recipes import RECIPES
-    from kairoscope.report.comparison_page import PAGE, write_comparison_page
+    from kairoscope.report.comparison.page import PAGE, write_comparison_page
     from kairoscope.runs import Run
 
     target = page or runs[-1] / PAGE

@@ -149,8 +149,8 @@ def sweep(recipe: Any, cells: Sequence[Any], asked: Asked, validation: float | N
     from kairoscope.recipes.sweep_cells import alike
     from kairoscope.recipes.sweep_shares import sweep_shard_stage
     from kairoscope.recipes.sweeping import sweep_stage
-    from kairoscope.report.sweep_console import sweep_table
-    from kairoscope.report.sweep_page import verdict
+    from kairoscope.report.sweeps.console import sweep_table
+    from kairoscope.report.sweeps.page import verdict
 
     if same := alike(cells):
         advise(

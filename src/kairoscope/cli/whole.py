@@ -130,7 +130,7 @@ def _example(recipe: str) -> Path:
 def print_before_after(folder: Path) -> None:
     """The before/after table of a recipe's run, where both evaluations are there."""
     from kairoscope.report.console import before_after_table
-    from kairoscope.report.recipe_run import read_recipe_run
+    from kairoscope.report.recipe.run import read_recipe_run
 
     found = read_recipe_run(folder)
     if found.zero_shot is not None and found.re_evaluation is not None:

@@ -19,7 +19,7 @@ from kairoscope.models.engines import Engine
 from kairoscope.recipes.keeping import keep_count
 from kairoscope.recipes.spending import total_usage, usage_kept
 from kairoscope.report.answered_run import AnsweredRun
-from kairoscope.report.caption_page import read_captioned
+from kairoscope.report.captions.page import read_captioned
 from kairoscope.report.figures import counted
 from kairoscope.runs import Run
 from kairoscope.storage import canonical_json, plain

@@ -18,10 +18,10 @@ from kairoscope.evaluate import samples_digest
 from kairoscope.models.engines import Engine
 from kairoscope.recipes.curating import curate_stage
 from kairoscope.recipes.stages import AnySample, Frames, Progress, evaluate_stage
-from kairoscope.report.curation_page import ANSWERS, DOUBTS, write_curation_page
-from kairoscope.report.label_counts import counts_by_slot
-from kairoscope.report.label_doubts import doubts_to_json, worst_clips
-from kairoscope.report.label_support import label_doubts
+from kairoscope.report.labels.counts import counts_by_slot
+from kairoscope.report.labels.doubts import doubts_to_json, worst_clips
+from kairoscope.report.labels.page import ANSWERS, DOUBTS, write_curation_page
+from kairoscope.report.labels.support import label_doubts
 from kairoscope.runs import Run, read_records, records_of
 from kairoscope.storage import write_json_atomic
 

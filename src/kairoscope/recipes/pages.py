@@ -5,19 +5,19 @@ from pathlib import Path
 from kairoscope.core import UserError
 from kairoscope.recipes import RECIPES
 from kairoscope.report.annotation_page import write_annotation_page
-from kairoscope.report.curation_page import write_curation_page
 from kairoscope.report.document import Heading, write_document
-from kairoscope.report.evaluation_page import write_evaluation_page
-from kairoscope.report.judge_page import (
+from kairoscope.report.evaluation.page import write_evaluation_page
+from kairoscope.report.judgements.page import (
     JUDGEMENT,
     SIMILARITY,
     write_judge_page,
     write_likeness_page,
 )
-from kairoscope.report.recipe_document import write_recipe_document
-from kairoscope.report.recipe_training import log_blocks
+from kairoscope.report.labels.page import write_curation_page
+from kairoscope.report.recipe.document import write_recipe_document
+from kairoscope.report.recipe.training import log_blocks
 from kairoscope.report.reinforcement import reinforcement_blocks
-from kairoscope.report.sweep_page import write_sweep_page
+from kairoscope.report.sweeps.page import write_sweep_page
 from kairoscope.report.training import read_training
 from kairoscope.report.training_data import data_blocks, ending_blocks, mapping_blocks
 from kairoscope.runs import Run

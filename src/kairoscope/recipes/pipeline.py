@@ -27,8 +27,8 @@ from kairoscope.recipes.label_check import write_doubts
 from kairoscope.recipes.stages import Frames, Progress, evaluate_stage, load_engine
 from kairoscope.recipes.training import train_stage
 from kairoscope.report.analysis import write_analysis
-from kairoscope.report.label_counts import counts_by_slot
-from kairoscope.report.recipe_document import write_recipe_document
+from kairoscope.report.labels.counts import counts_by_slot
+from kairoscope.report.recipe.document import write_recipe_document
 from kairoscope.runs import Run
 from kairoscope.storage import plain
 from kairoscope.store import AnswerStore

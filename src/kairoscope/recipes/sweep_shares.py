@@ -12,7 +12,7 @@ from kairoscope.recipes.sharding import evaluate_shard_stage
 from kairoscope.recipes.stages import AnySample, Progress
 from kairoscope.recipes.sweep_cells import Cell
 from kairoscope.recipes.sweeping import OpenModel, Prices, ask_cells, sweep_settings, sweep_stage
-from kairoscope.report.sweep import CELLS, CellRun
+from kairoscope.report.sweeps.figures import CELLS, CellRun
 from kairoscope.shards import Shard, claim
 from kairoscope.storage import Locked
 

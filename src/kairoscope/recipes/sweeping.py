@@ -23,7 +23,7 @@ from kairoscope.recipes.pages import write_page
 from kairoscope.recipes.refining import refined
 from kairoscope.recipes.stages import AnySample, Progress, asked_with, evaluate_stage
 from kairoscope.recipes.sweep_cells import Cell
-from kairoscope.report.sweep import CELLS, CellRun, Divided, sweep_figures
+from kairoscope.report.sweeps.figures import CELLS, CellRun, Divided, sweep_figures
 from kairoscope.runs import Run
 from kairoscope.storage import plain
 

@@ -13,13 +13,13 @@ from typing import Any
 from kairoscope.core import Record, UserError
 from kairoscope.report import rules_errors, rules_whole
 from kairoscope.report.boundaries import EventView, Likely, event_views, likely_boundaries
-from kairoscope.report.caption_figures import is_caption
-from kairoscope.report.caption_rules import analyse_captions
+from kairoscope.report.captions.figures import is_caption
+from kairoscope.report.captions.rules import analyse_captions
 from kairoscope.report.findings import RANK, Evidences, Finding, finding_from_json, finding_to_json
-from kairoscope.report.question_figures import is_question
-from kairoscope.report.question_rules import analyse_questions
-from kairoscope.report.score_figures import is_score
-from kairoscope.report.score_rules import analyse_scores
+from kairoscope.report.questions.figures import is_question
+from kairoscope.report.questions.rules import analyse_questions
+from kairoscope.report.scores.figures import is_score
+from kairoscope.report.scores.rules import analyse_scores
 from kairoscope.runs import Run, read_metrics, records_of
 from kairoscope.storage import read_json, write_json_atomic
 

@@ -7,8 +7,9 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from kairoscope.report.caption_console import caption_table
-from kairoscope.report.caption_figures import is_caption
+from kairoscope.report.captions.console import caption_table
+from kairoscope.report.captions.figures import is_caption
+from kairoscope.report.comparison.paired import Difference
 from kairoscope.report.figures import (
     Figure,
     counted,
@@ -19,10 +20,9 @@ from kairoscope.report.figures import (
     step_unit,
 )
 from kairoscope.report.page import interval
-from kairoscope.report.paired import Difference
-from kairoscope.report.question_console import question_table
-from kairoscope.report.question_figures import is_question
-from kairoscope.report.score_figures import (
+from kairoscope.report.questions.console import question_table
+from kairoscope.report.questions.figures import is_question
+from kairoscope.report.scores.figures import (
     READING_NAMES,
     SCORE_FIGURES,
     ScoreFigure,

@@ -7,11 +7,11 @@ from collections import defaultdict
 from collections.abc import Callable
 from statistics import fmean
 
+from kairoscope.report.comparison.paired import Verdict
 from kairoscope.report.figures import HEADLINE, dig, shown, step_unit
 from kairoscope.report.findings import RANK, Finding, Severity
 from kairoscope.report.page import interval
-from kairoscope.report.paired import Verdict
-from kairoscope.report.recipe_run import RecipeRun
+from kairoscope.report.recipe.run import RecipeRun
 from kairoscope.report.svg import short
 
 

@@ -5,8 +5,8 @@ from typing import Any
 
 from kairoscope.report.blocks import Block, Code, Heading, Number, Paragraph, Plot, Table
 from kairoscope.report.curves import Series, curves
-from kairoscope.report.recipe_states import command_block
-from kairoscope.report.recipe_training import as_toml, lasting
+from kairoscope.report.recipe.states import command_block
+from kairoscope.report.recipe.training import as_toml, lasting
 from kairoscope.report.svg import short
 from kairoscope.report.training import STEP_KEY
 from kairoscope.runs import Run

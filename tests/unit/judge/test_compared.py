@@ -17,9 +17,9 @@ from kairoscope.metrics.caption_pairs import ALL
 from kairoscope.models.server.engine import ServedModel
 from kairoscope.models.server.options import ServerOptions
 from kairoscope.recipes.judging import JudgeConfig, judge_stage, read_judged
-from kairoscope.report.caption_comparison import compare_captions, judge_scores
-from kairoscope.report.caption_page import read_captioned
-from kairoscope.report.judge_pairs import TIE, judged_pairs, judges_of
+from kairoscope.report.captions.comparison import compare_captions, judge_scores
+from kairoscope.report.captions.page import read_captioned
+from kairoscope.report.judgements.pairs import TIE, judged_pairs, judges_of
 from kairoscope.runs import Run
 
 CONFIG = JudgeConfig(repeats=1, controls=6)

@@ -14,9 +14,9 @@ from kairoscope.metrics import summarize
 from kairoscope.recipes.subtask_times import RECIPE
 from kairoscope.recipes.sweep_cells import Cell, alike, cells_of
 from kairoscope.recipes.sweeping import divide, sweep_stage
-from kairoscope.report.paired import clip_scores, differences
-from kairoscope.report.sweep_headline import drawn, step_between
-from kairoscope.report.sweep_page import verdict
+from kairoscope.report.comparison.paired import clip_scores, differences
+from kairoscope.report.sweeps.headline import drawn, step_between
+from kairoscope.report.sweeps.page import verdict
 from kairoscope.runs import Run, read_records
 
 

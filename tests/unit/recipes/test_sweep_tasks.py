@@ -24,8 +24,8 @@ from kairoscope.core import (
 from kairoscope.recipes import RECIPES, get_recipe
 from kairoscope.recipes.sweep_cells import cells_of
 from kairoscope.recipes.sweeping import divide, sweep_stage
-from kairoscope.report.sweep_headline import drawn, headline_of, words_of
-from kairoscope.report.sweep_page import verdict
+from kairoscope.report.sweeps.headline import drawn, headline_of, words_of
+from kairoscope.report.sweeps.page import verdict
 from kairoscope.runs import Run, read_records
 
 SCORES = ("1", "2", "3", "4", "5")

@@ -14,7 +14,7 @@ from kairoscope.fields.schema import schema_from_json
 from kairoscope.metrics.caption_pairs import ALL, paired_captions
 from kairoscope.recipes.pages import write_page
 from kairoscope.report.analysis import analyse_run
-from kairoscope.report.comparison_page import write_comparison_page
+from kairoscope.report.comparison.page import write_comparison_page
 from kairoscope.report.console import before_after_table, metrics_table
 from kairoscope.runs import Run, read_records
 from kairoscope.storage import plain

@@ -9,9 +9,9 @@ from rich.console import Console
 from rich.table import Table
 
 from kairoscope.core import UserError
-from kairoscope.report.comparison_page import run_names, write_comparison_page
+from kairoscope.report.comparison.page import run_names, write_comparison_page
+from kairoscope.report.comparison.paired import ClipScores, clip_scores, differences
 from kairoscope.report.console import before_after_table, metrics_table
-from kairoscope.report.paired import ClipScores, clip_scores, differences
 from kairoscope.runs import Run, read_records
 
 

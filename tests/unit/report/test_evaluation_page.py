@@ -8,7 +8,7 @@ import pytest
 from html_checks import check_page, clips_of, linked_files
 
 from kairoscope.core import UserError
-from kairoscope.report.evaluation_page import write_evaluation_page
+from kairoscope.report.evaluation.page import write_evaluation_page
 from kairoscope.report.figures import dig, figures, headline, shown
 from kairoscope.runs import Run
 

@@ -6,14 +6,14 @@ import pytest
 
 from kairoscope.core import Record, Sample
 from kairoscope.recipes import get_recipe
-from kairoscope.report.label_counts import counts_by_slot, remarks
-from kairoscope.report.label_doubts import (
+from kairoscope.report.labels.counts import counts_by_slot, remarks
+from kairoscope.report.labels.doubts import (
     contradicted_rows,
     doubt_blocks,
     doubts_to_json,
     worst_clips,
 )
-from kairoscope.report.label_support import (
+from kairoscope.report.labels.support import (
     contradicted,
     fitted_temperature,
     is_in_order,

@@ -16,7 +16,7 @@ from kairoscope.data.questions import load_questions, turned, write_questions
 from kairoscope.metrics.question_pairs import ALL, paired_questions
 from kairoscope.recipes.pages import write_page
 from kairoscope.report.analysis import analyse_run
-from kairoscope.report.comparison_page import write_comparison_page
+from kairoscope.report.comparison.page import write_comparison_page
 from kairoscope.report.console import before_after_table, metrics_table
 from kairoscope.runs import Run, read_records
 

@@ -15,14 +15,14 @@ from kairoscope.core import UserError
 from kairoscope.report.analysis import write_analysis
 from kairoscope.report.blocks import Block, Cell, Code, Heading, Number, Paragraph, Table
 from kairoscope.report.document import write_document
-from kairoscope.report.evaluation_page import write_evaluation_page
+from kairoscope.report.evaluation.page import write_evaluation_page
 from kairoscope.report.figures import dig, shown
 from kairoscope.report.html import to_html
 from kairoscope.report.lessons import lessons
 from kairoscope.report.markdown import plain_markdown, to_markdown
-from kairoscope.report.recipe_document import write_recipe_document
-from kairoscope.report.recipe_run import read_recipe_run
-from kairoscope.report.recipe_training import as_toml, log_blocks
+from kairoscope.report.recipe.document import write_recipe_document
+from kairoscope.report.recipe.run import read_recipe_run
+from kairoscope.report.recipe.training import as_toml, log_blocks
 from kairoscope.report.training import read_training
 from kairoscope.runs import Run
 from kairoscope.settings import changed, read_toml

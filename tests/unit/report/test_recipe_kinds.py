@@ -11,9 +11,9 @@ from html_checks import check_page
 from kairoscope.recipes.benchmark import Splits, describe
 from kairoscope.recipes.label_check import write_doubts
 from kairoscope.report.analysis import write_analysis
-from kairoscope.report.label_counts import counts_by_slot
-from kairoscope.report.recipe_document import write_recipe_document
-from kairoscope.report.recipe_training import log_blocks
+from kairoscope.report.labels.counts import counts_by_slot
+from kairoscope.report.recipe.document import write_recipe_document
+from kairoscope.report.recipe.training import log_blocks
 from kairoscope.report.training import read_training
 from kairoscope.runs import Run
 

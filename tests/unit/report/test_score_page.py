@@ -26,9 +26,9 @@ from kairoscope.recipes.benchmark import Splits, describe
 from kairoscope.recipes.pages import write_page
 from kairoscope.recipes.physics_score import RECIPE, TASK
 from kairoscope.report.analysis import analyse_run, write_analysis
-from kairoscope.report.comparison_page import write_comparison_page
+from kairoscope.report.comparison.page import write_comparison_page
 from kairoscope.report.console import before_after_table, metrics_table
-from kairoscope.report.recipe_document import write_recipe_document
+from kairoscope.report.recipe.document import write_recipe_document
 from kairoscope.runs import Run
 
 

@@ -9,8 +9,8 @@ import pytest
 
 from kairoscope.config import LoraConfig, SFTConfig
 from kairoscope.report.blocks import Paragraph
-from kairoscope.report.recipe_states import one_option_a_line
-from kairoscope.report.recipe_training import as_toml, log_blocks
+from kairoscope.report.recipe.states import one_option_a_line
+from kairoscope.report.recipe.training import as_toml, log_blocks
 from kairoscope.report.training import read_training
 from kairoscope.runs import Run
 from kairoscope.settings import changed, read_toml

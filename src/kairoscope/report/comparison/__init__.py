@@ -1,0 +1,1 @@
+"""One evaluation beside another, clip by clip."""

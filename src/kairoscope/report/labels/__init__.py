@@ -1,0 +1,1 @@
+"""What labels hold, and which are in doubt."""

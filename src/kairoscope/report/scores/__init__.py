@@ -1,0 +1,1 @@
+"""Pages and tables of scores from 1 to 5."""

@@ -1,0 +1,1 @@
+"""One table, page and plot of many settings."""
