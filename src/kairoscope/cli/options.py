@@ -47,7 +47,9 @@ DataOption = Annotated[
         help="Folder with labels.jsonl, a label file, or a dataset of conversations.",
     ),
 ]
-RECIPE_NAMES = "subtask-times, physics-score, av-captions, conversation or av-questions"
+RECIPE_NAMES = (
+    "subtask-times, physics-score, av-captions, conversation, av-questions or av-questions:words"
+)
 """Written out, for help must not wait for the recipes to be imported."""
 RecipeArgument = Annotated[str, typer.Argument(metavar="RECIPE", help=f"{RECIPE_NAMES}.")]
 SetOption = Annotated[
