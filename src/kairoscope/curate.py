@@ -94,17 +94,22 @@ def curate(
             return _length_fault(count_tokens(sample, clip), max_tokens)
         return fault
 
-    unread = [Drop(sample_id=p.where, reason="bad label", detail=p.what) for p in problems]
+    unread = [
+        Drop(sample_id=problem.where, reason="bad label", detail=problem.what)
+        for problem in problems
+        if not problem.is_used
+    ]
     checked = _checked(samples, check_clip, fault_of, on_clip)
     unique, repeated = _without_repeats(checked.valid, checked.contents)
     kept, surplus = _capped(unique, max_per_scenario, seed)
     train, held_out = split_by_group(kept, holdout=holdout, seed=seed, same=checked.contents)
     ids = {sample.id for sample in kept}
     return Curation(
-        n_in=len(samples) + len(problems),
+        n_in=len(samples) + len(unread),
         train=tuple(train),
         held_out=tuple(held_out),
         drops=(*unread, *checked.drops, *repeated, *surplus),
+        remarks=tuple(str(problem) for problem in problems if problem.is_used),
         holdout=holdout,
         seed=seed,
         facts={key: fact for key, fact in checked.facts.items() if key in ids},

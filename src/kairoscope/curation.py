@@ -63,6 +63,8 @@ class Curation(Generic[AnySample]):
     """Id of every kept sample -> its clip."""
     hashes: Mapping[str, str]
     """Id of every kept sample -> SHA-256 of its clip's bytes, in hexadecimal."""
+    remarks: tuple[str, ...] = ()
+    """On rows that are used all the same."""
 
     @property
     def kept(self) -> tuple[AnySample, ...]:
@@ -81,6 +83,7 @@ class Curation(Generic[AnySample]):
             "n_dropped": len(self.drops),
             "dropped": dict(sorted(Counter(drop.reason for drop in self.drops).items())),
             "drops": [asdict(drop) for drop in self.drops],
+            "remarks": list(self.remarks),
             "clips": [
                 self._row(sample, split)
                 for split, samples in (("train", self.train), ("held_out", self.held_out))

@@ -109,6 +109,14 @@ def test_every_kind_of_drop_is_counted_and_listed(clips: Clips) -> None:
     assert curation.n_in == len(samples) + 1 == len(curation.kept) + len(curation.drops)
 
 
+def test_a_remark_on_a_row_that_is_used_counts_as_no_drop(clips: Clips) -> None:
+    remark = Problem(where="labels", what="2 labels with a field 'mood': passed over", is_used=True)
+    curation = curate([clips.sample("good.mp4")], problems=[remark], check_clip=clips.check)
+    assert curation.drops == ()
+    assert curation.n_in == len(curation.kept) == 1
+    assert curation.manifest()["remarks"] == [str(remark)]
+
+
 def test_edges_that_are_kept(clips: Clips) -> None:
     frame = 10 / 300
     samples = [

@@ -194,9 +194,12 @@ def train_asked(
             )
         )
         left_out = [f"{drop.sample_id}: {drop.reason}: {drop.detail}" for drop in curation.drops]
-        apart_problems = [str(one) for one in (chosen_on.problems if chosen_on else [])]
+        found_apart = chosen_on.problems if chosen_on else []
+        apart_problems = [str(one) for one in found_apart if not one.is_used]
         left_out += [f"held out: {one}" for one in apart_problems]
         list_left_out(left_out, asked.out / "curation.json")
+        for remark in (*curation.remarks, *(str(one) for one in found_apart if one.is_used)):
+            note("note: ", remark)
         result = train_stage(
             recipe,
             model=asked.model,

@@ -111,6 +111,7 @@ def _folder(
         Problem(
             where=f"{folder}",
             what=f"{count} label{'s' * (count > 1)} with a field {key!r}, which the schema {schema.name!r} has not: passed over",
+            is_used=True,
         )
         for key, count in sorted(strangers.items())
     )

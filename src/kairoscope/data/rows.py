@@ -20,6 +20,8 @@ class Problem:
     """`file:line`, or the clip."""
     what: str
     """The offending value and what is allowed."""
+    is_used: bool = False
+    """A remark: the row is used all the same."""
 
     def __str__(self) -> str:
         return f"{self.where}: {self.what}"
