@@ -9,6 +9,7 @@ from kairoscope.core import Record
 from kairoscope.report.answered_run import Answers, NamedAnswers, by_clip, clip_url
 from kairoscope.report.clips import Cell, ClipView, Order, Tag
 from kairoscope.report.figures import shown
+from kairoscope.report.shares import share_tags
 from kairoscope.runs import Run
 
 ORDERS = (
@@ -130,11 +131,4 @@ def _tags(records: Sequence[Record], right: Sequence[float]) -> list[Tag]:
     tags = []
     if any(record.value is None for record in records):
         tags.append(Tag(words="unparsed answer", kind="bad"))
-    if right[-1] == 1:
-        tags.append(Tag(words="all right", kind="good"))
-    elif right[-1] < 0.5:
-        tags.append(Tag(words="less than half right", kind="bad"))
-    if len(right) > 1 and abs(right[-1] - right[0]) > 0.05:
-        better = right[-1] > right[0]
-        tags.append(Tag(words="better" if better else "worse", kind="good" if better else "bad"))
-    return tags
+    return [*tags, *share_tags(right)]

@@ -8,11 +8,12 @@ from typing import Any
 from kairoscope.fields.schema import schema_from_json
 from kairoscope.metrics.caption_pairs import ALL, paired_captions
 from kairoscope.report.answered_run import AnsweredRun
-from kairoscope.report.captions.figures import percent_ends, verdict
+from kairoscope.report.captions.figures import verdict
 from kairoscope.report.comparison.plots import difference_plot, win_plot
 from kairoscope.report.figures import Interval
 from kairoscope.report.judgements.pairs import JudgedPair, judged_pairs
 from kairoscope.report.page import interval, svg
+from kairoscope.report.shares import percent_ends
 
 Steps = Mapping[str, Mapping[str, Any]]
 """Field -> what `paired_step` says."""

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from kairoscope.report.figures import Interval
+from kairoscope.report.shares import percent, percent_ends
 
 KIND = "caption"
 """What `metrics.json` of such an evaluation says it is, under `kind`."""
@@ -46,16 +47,6 @@ def text_rows(metrics: Mapping[str, Any]) -> list[dict[str, Any]]:
                 }
             )
     return rows
-
-
-def percent(share: float | None) -> float | None:
-    """A share as tables show it."""
-    return None if share is None else 100 * share
-
-
-def percent_ends(ends: list[float] | None) -> Interval | None:
-    """An interval of shares as tables show it."""
-    return None if ends is None else (100 * ends[0], 100 * ends[1])
 
 
 def fields_in_order(metrics: Mapping[str, Any]) -> list[str]:

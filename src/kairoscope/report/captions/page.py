@@ -14,12 +14,13 @@ from kairoscope.report.captions.comparison import (
     judge_scores,
     pair_rows,
 )
-from kairoscope.report.captions.figures import KIND, field_rows, percent_ends, text_rows
+from kairoscope.report.captions.figures import KIND, field_rows, text_rows
 from kairoscope.report.captions.rules import analyse_captions
 from kairoscope.report.clips import clip_payload
 from kairoscope.report.figures import counted, shown
-from kairoscope.report.page import embedded_json, interval, render_page, svg, value
+from kairoscope.report.page import embedded_json, interval, render_page, svg
 from kairoscope.report.plots import Bar, bars
+from kairoscope.report.shares import percent_ends, share_cards
 from kairoscope.report.svg import short
 from kairoscope.storage import canonical_json, write_json_atomic, write_text_atomic
 
@@ -135,14 +136,7 @@ def cards(metrics: Mapping[str, Any]) -> list[dict[str, Any]]:
         ("Skill", metrics["skill"], "share of what the commonest answers get wrong"),
         ("Answered", metrics["answered"], "the rest counts as wrong"),
     ]
-    return [
-        {
-            "label": label,
-            "value": value(None if number is None else 100 * number, "%"),
-            "note": note if number is not None else "not measured",
-        }
-        for label, number, note in rows
-    ]
+    return share_cards(rows)
 
 
 def field_plot(metrics: Mapping[str, Any]) -> str:

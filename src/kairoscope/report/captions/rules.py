@@ -7,8 +7,8 @@ from kairoscope.report.captions.figures import field_rows
 from kairoscope.report.figures import counted, shown
 from kairoscope.report.findings import RANK, Finding
 from kairoscope.report.page import interval
+from kairoscope.report.shares import reading
 
-FEW_GROUPS = 20
 Metrics = Mapping[str, Any]
 
 
@@ -90,21 +90,7 @@ def _looking(metrics: Metrics) -> Iterator[Finding]:
 
 def _reading(metrics: Metrics) -> Iterator[Finding]:
     """Can the figures be believed?"""
-    if metrics["answered"] is not None and metrics["answered"] < 0.98:
-        share = f"{1 - metrics['answered']:.0%}"
-        yield Finding(
-            severity="gap",
-            title=f"{share} of the answers could not be read",
-            detail="They count as wrong in every field. Constrained decoding cannot write such.",
-            evidence={"answered": metrics["answered"]},
-        )
-    if metrics["n_groups"] < FEW_GROUPS:
-        yield Finding(
-            severity="warning",
-            title=f"Only {counted(metrics['n_groups'], 'group')} of clips",
-            detail="Intervals are wide, and themselves uncertain, for so few.",
-            evidence={"groups": metrics["n_groups"]},
-        )
+    yield from reading(metrics, "They count as wrong in every field.")
     texts = [name for name, table in metrics["fields"].items() if table["kind"] == "text"]
     if texts:
         yield Finding(

@@ -10,6 +10,7 @@ from kairoscope.fields.choices import LETTERS
 from kairoscope.report.answered_run import Answers, NamedAnswers, by_clip, clip_url
 from kairoscope.report.clips import Cell, ClipView, Order, Tag
 from kairoscope.report.figures import counted, shown
+from kairoscope.report.shares import share_tags
 from kairoscope.runs import Run
 
 ORDERS = (
@@ -98,12 +99,4 @@ def _cell(records: Sequence[Record]) -> Cell:
 def _tags(right: Sequence[float], *, failed: bool) -> list[Tag]:
     if failed:
         return [Tag(words="unreadable clip", kind="bad")]
-    tags = []
-    if right[-1] == 1:
-        tags.append(Tag(words="all right", kind="good"))
-    elif right[-1] < 0.5:
-        tags.append(Tag(words="less than half right", kind="bad"))
-    if len(right) > 1 and abs(right[-1] - right[0]) > 0.05:
-        better = right[-1] > right[0]
-        tags.append(Tag(words="better" if better else "worse", kind="good" if better else "bad"))
-    return tags
+    return share_tags(right)

@@ -4,8 +4,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from kairoscope.metrics.questions import KIND
-from kairoscope.report.captions.figures import percent, percent_ends
 from kairoscope.report.figures import dig
+from kairoscope.report.shares import percent, percent_ends
 
 ALL = "all"
 

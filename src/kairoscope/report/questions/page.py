@@ -9,14 +9,14 @@ from kairoscope.metrics.question_pairs import ALL, paired_questions
 from kairoscope.metrics.questions import KIND
 from kairoscope.metrics.wording import HOW_TO
 from kairoscope.report.answered_run import AnsweredRun, problem_rows, read_answered
-from kairoscope.report.captions.figures import percent_ends
 from kairoscope.report.clips import clip_payload
 from kairoscope.report.figures import counted, dig, shown
-from kairoscope.report.page import embedded_json, interval, render_page, svg, value
+from kairoscope.report.page import embedded_json, interval, render_page, svg
 from kairoscope.report.plots import Bar, bars
 from kairoscope.report.questions.clips import ORDERS, comparison_orders, question_views
 from kairoscope.report.questions.figures import choice_rows, how_computed, letter_rows, open_rows
 from kairoscope.report.questions.rules import analyse_questions
+from kairoscope.report.shares import percent_ends, share_cards
 from kairoscope.report.svg import short
 from kairoscope.storage import canonical_json, write_text_atomic
 
@@ -146,14 +146,7 @@ def cards(metrics: Mapping[str, Any]) -> list[dict[str, Any]]:
         ("Wrong-video control", dig(metrics, "wrong_video/right"), "right about another clip"),
         ("Answered", metrics["answered"], "the rest counts as wrong"),
     ]
-    return [
-        {
-            "label": label,
-            "value": value(None if number is None else 100 * number, "%"),
-            "note": note if number is not None else "not measured",
-        }
-        for label, number, note in rows
-    ]
+    return share_cards(rows)
 
 
 def kind_plot(metrics: Mapping[str, Any]) -> str:

@@ -3,13 +3,12 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from kairoscope.report.captions.figures import percent_ends
 from kairoscope.report.figures import counted, dig, shown
 from kairoscope.report.findings import RANK, Finding
 from kairoscope.report.page import interval
 from kairoscope.report.questions.figures import choice_rows
+from kairoscope.report.shares import percent_ends, reading
 
-FEW_GROUPS = 20
 BIASED = 0.1
 """By how much a letter must be given more often than it is right to be called a habit."""
 Metrics = Mapping[str, Any]
@@ -128,20 +127,7 @@ def _turning(metrics: Metrics) -> Iterator[Finding]:
 
 def _reading(metrics: Metrics) -> Iterator[Finding]:
     """Can the figures be believed?"""
-    if metrics["answered"] is not None and metrics["answered"] < 0.98:
-        yield Finding(
-            severity="gap",
-            title=f"{1 - metrics['answered']:.0%} of the answers could not be read",
-            detail="They count as wrong. Constrained decoding cannot write such.",
-            evidence={"answered": metrics["answered"]},
-        )
-    if metrics["n_groups"] < FEW_GROUPS:
-        yield Finding(
-            severity="warning",
-            title=f"Only {counted(metrics['n_groups'], 'group')} of clips",
-            detail="Intervals are wide, and themselves uncertain, for so few.",
-            evidence={"groups": metrics["n_groups"]},
-        )
+    yield from reading(metrics, "They count as wrong.")
     if metrics["open"]:
         yield Finding(
             severity="warning",

@@ -18,7 +18,7 @@ from kairoscope.report.blocks import (
     Plot,
     Table,
 )
-from kairoscope.report.captions.figures import field_rows, percent, percent_ends, verdict
+from kairoscope.report.captions.figures import field_rows, verdict
 from kairoscope.report.captions.page import field_plot
 from kairoscope.report.figures import shown
 from kairoscope.report.findings import Finding, Severity
@@ -28,6 +28,7 @@ from kairoscope.report.plots import Bar, bars
 from kairoscope.report.recipe.run import Evaluated, RecipeRun
 from kairoscope.report.recipe.states import VERDICTS, scenario_table
 from kairoscope.report.recipe.words import Words
+from kairoscope.report.shares import percent, percent_ends
 
 SEVERITY: dict[str, Severity] = {"better": "strength", "worse": "gap", "not shown": "warning"}
 
