@@ -88,7 +88,20 @@ def compare(
                 show(judge_comparison_table(pair))
             for words in one.notes:
                 note("", words)
+    elif headline := _headline(base, other):
+        say(headline)
     say(f"report: {written}")
+
+
+def _headline(base: Path, other: Path) -> str | None:
+    """What changes in the headline of a recipe's task, where the run is of one."""
+    from kairoscope.recipes import RECIPES
+    from kairoscope.report.comparison.headline import headline_words
+    from kairoscope.runs import Run
+
+    first, last = Run.read(base), Run.read(other)
+    recipe = RECIPES.get(str(last.config.get("task")))
+    return headline_words(recipe.task, first, last) if recipe else None
 
 
 def _write_comparison(runs: list[Path], page: Path | None, judges: Sequence[Path] = ()) -> Path:

@@ -9,6 +9,8 @@ from rich.console import Console
 from rich.table import Table
 
 from kairoscope.core import UserError
+from kairoscope.recipes.subtask_times import TASK
+from kairoscope.report.comparison.headline import headline_words
 from kairoscope.report.comparison.page import run_names, write_comparison_page
 from kairoscope.report.comparison.paired import ClipScores, clip_scores, differences
 from kairoscope.report.console import before_after_table, metrics_table
@@ -52,6 +54,18 @@ def test_the_difference_is_that_of_the_means_over_shared_clips(evaluations: Path
     half = dict(list(after.items())[:10])
     assert {step.num_clips for step in differences(before, half)} == {10}
     assert differences(before, {}) == []
+
+
+def test_one_sentence_says_what_changes(evaluations: Path) -> None:
+    before, after = (Run.read(evaluations / name) for name in ("before", "after"))
+    step = differences(scores(before.path), scores(after.path))[0]
+    words = headline_words(TASK, before, after)
+    assert words is not None
+    assert f"{step.before:.1f}% before, {step.after:.1f}% after" in words
+    assert f"over {step.num_clips} clips" in words
+    assert ": better," in words
+    assert ": worse," in (headline_words(TASK, after, before) or "")
+    assert "no difference shown" in (headline_words(TASK, before, before) or "")
 
 
 def test_the_comparison_page(evaluations: Path, tmp_path: Path) -> None:
