@@ -25,7 +25,7 @@ MOST_FAILED = 0.02
 ROUNDING = 1e-9
 """Of means: half a point is no more than half a point."""
 FEWEST_CLIPS = 5
-"""With fewer clips in a control there is no verdict."""
+"""With fewer clips in a control no judge is trusted; a control that it misses counts all the same."""
 LIMITS = {
     "same": GOOD_SAME,
     "other clip": GOOD_OTHER,
