@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from kairoscope.core import UserError
-from kairoscope.report.answered_run import AnsweredRun, problem_rows, read_answered
+from kairoscope.report.answered_page import answered_page, model_facts, title_of
+from kairoscope.report.answered_run import AnsweredRun, read_answered
 from kairoscope.report.captions.clips import ORDERS, clip_views, comparison_orders
 from kairoscope.report.captions.comparison import (
     Compared,
@@ -16,13 +17,12 @@ from kairoscope.report.captions.comparison import (
 )
 from kairoscope.report.captions.figures import KIND, field_rows, text_rows
 from kairoscope.report.captions.rules import analyse_captions
-from kairoscope.report.clips import clip_payload
 from kairoscope.report.figures import counted, shown
-from kairoscope.report.page import embedded_json, interval, render_page, svg
+from kairoscope.report.page import interval
 from kairoscope.report.plots import Bar, bars
 from kairoscope.report.shares import percent_ends, share_cards
 from kairoscope.report.svg import short
-from kairoscope.storage import canonical_json, write_json_atomic, write_text_atomic
+from kairoscope.storage import write_json_atomic, write_text_atomic
 
 PAGE = "report.html"
 
@@ -77,13 +77,13 @@ def caption_page(
     judged = judge_scores(compared, runs)
     clips = clip_views([(r.name, r.run, r.answers) for r in runs], folder, judged)
     orders = comparison_orders(last.name, judged=bool(judged)) if several else ORDERS
-    heading = title or " · ".join(run.name for run in runs)
-    return render_page(
+    heading = title_of(runs, title)
+    return answered_page(
         "captions.html.jinja",
+        runs,
+        clips,
+        orders,
         title=title or ("Comparison of captions" if several else f"Captions of {heading}"),
-        styles=("chart.css", "page.css", "clips.css"),
-        scripts=("timeline.js", "clips.js"),
-        kicker="Comparison" if several else "Evaluation",
         heading=heading if several else f"{heading} on {counted(len(last.answers), 'clip')}",
         lede=_lede(last),
         facts=_facts(last),
@@ -98,11 +98,8 @@ def caption_page(
             for r in runs
         ],
         pairs=[pair_rows(one) for one in compared],
-        baseline=runs[0].name,
-        plot=svg(field_plot(last.metrics)),
-        payload=embedded_json(clip_payload(clips, orders, 0.1, words=True)),
-        problems=problem_rows(last.run),
-        settings=[("Resolved settings", canonical_json(last.run.config, indent=2))],
+        plot=field_plot(last.metrics),
+        words=True,
     )
 
 
@@ -119,8 +116,7 @@ def _facts(found: AnsweredRun) -> list[tuple[str, str]]:
     return [
         ("clips", str(found.metrics["n_clips"])),
         ("schema", str(found.metrics["schema"]["name"])),
-        ("weights", str(found.run.config["model_identity"])[:24]),
-        ("time in the model", f"{short(sum(r.seconds for r in found.records))} s"),
+        *model_facts(found),
     ]
 
 

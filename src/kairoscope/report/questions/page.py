@@ -8,17 +8,17 @@ from kairoscope.core import UserError
 from kairoscope.metrics.question_pairs import ALL, paired_questions
 from kairoscope.metrics.questions import KIND
 from kairoscope.metrics.wording import HOW_TO
-from kairoscope.report.answered_run import AnsweredRun, problem_rows, read_answered
-from kairoscope.report.clips import clip_payload
+from kairoscope.report.answered_page import answered_page, model_facts, title_of
+from kairoscope.report.answered_run import AnsweredRun, read_answered
 from kairoscope.report.figures import counted, dig, shown
-from kairoscope.report.page import embedded_json, interval, render_page, svg
+from kairoscope.report.page import interval
 from kairoscope.report.plots import Bar, bars
 from kairoscope.report.questions.clips import ORDERS, comparison_orders, question_views
 from kairoscope.report.questions.figures import choice_rows, how_computed, letter_rows, open_rows
 from kairoscope.report.questions.rules import analyse_questions
 from kairoscope.report.shares import percent_ends, share_cards
 from kairoscope.report.svg import short
-from kairoscope.storage import canonical_json, write_text_atomic
+from kairoscope.storage import write_text_atomic
 
 PAGE = "report.html"
 
@@ -55,13 +55,13 @@ def question_page(runs: Sequence[AnsweredRun], folder: Path, *, title: str = "")
     last, several = runs[-1], len(runs) > 1
     clips = question_views([(r.name, r.run, r.answers) for r in runs], folder)
     orders = comparison_orders(last.name) if several else ORDERS
-    heading = title or " · ".join(run.name for run in runs)
-    return render_page(
+    heading = title_of(runs, title)
+    return answered_page(
         "questions.html.jinja",
+        runs,
+        clips,
+        orders,
         title=title or ("Comparison of answers" if several else f"Questions to {heading}"),
-        styles=("chart.css", "page.css", "clips.css"),
-        scripts=("timeline.js", "clips.js"),
-        kicker="Comparison" if several else "Evaluation",
         heading=heading
         if several
         else f"{heading}, {counted(int(last.metrics['n_questions']), 'question')}",
@@ -71,12 +71,8 @@ def question_page(runs: Sequence[AnsweredRun], folder: Path, *, title: str = "")
         findings=analyse_questions(last.metrics),
         tables=[_tables(run, several=several) for run in runs],
         pairs=[_pair(runs[0], run) for run in runs[1:]],
-        baseline=runs[0].name,
-        plot=svg(kind_plot(last.metrics)),
+        plot=kind_plot(last.metrics),
         how_to=HOW_TO,
-        payload=embedded_json(clip_payload(clips, orders, 0.1)),
-        problems=problem_rows(last.run),
-        settings=[("Resolved settings", canonical_json(last.run.config, indent=2))],
     )
 
 
@@ -125,8 +121,7 @@ def _facts(found: AnsweredRun) -> list[tuple[str, str]]:
         ("questions", str(found.metrics["n_questions"])),
         ("clips", str(found.metrics["n_videos"])),
         ("groups", str(found.metrics["n_groups"])),
-        ("weights", str(found.run.config["model_identity"])[:24]),
-        ("time in the model", f"{short(sum(r.seconds for r in found.records))} s"),
+        *model_facts(found),
     ]
 
 

@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Any
 
 from kairoscope.metrics.scores import paired_scores
-from kairoscope.report.answered_run import AnsweredRun, problem_rows, read_answered
-from kairoscope.report.clips import clip_payload
+from kairoscope.report.answered_page import answered_page, model_facts, title_of
+from kairoscope.report.answered_run import AnsweredRun, read_answered
 from kairoscope.report.figures import counted, shown
-from kairoscope.report.page import embedded_json, interval, render_page, svg, value
+from kairoscope.report.page import interval, value
 from kairoscope.report.plots import Bar, bars
 from kairoscope.report.scores.clips import (
     ORDERS,
@@ -27,7 +27,7 @@ from kairoscope.report.scores.figures import (
 )
 from kairoscope.report.scores.rules import analyse_scores
 from kairoscope.report.svg import short
-from kairoscope.storage import canonical_json, write_json_atomic, write_text_atomic
+from kairoscope.storage import write_json_atomic, write_text_atomic
 
 PAGE, RESULTS = "report.html", "evaluation_results.json"
 COLOURS = ("other", "model", "control", "ink")
@@ -86,13 +86,13 @@ def score_page(
     several = len(runs) > 1
     clips = clip_views([(r.name, r.run, r.answers) for r in runs], folder)
     orders = comparison_orders(last.name) if several else ORDERS
-    heading = title or " · ".join(run.name for run in runs)
-    return render_page(
+    heading = title_of(runs, title)
+    return answered_page(
         "scores.html.jinja",
+        runs,
+        clips,
+        orders,
         title=title or ("Comparison of scores" if several else f"Evaluation of {heading}"),
-        styles=("chart.css", "page.css", "clips.css"),
-        scripts=("timeline.js", "clips.js"),
-        kicker="Comparison" if several else "Evaluation",
         heading=heading if several else f"{heading} on {counted(len(last.answers), 'clip')}",
         lede=_lede(last),
         facts=_facts(last),
@@ -100,13 +100,9 @@ def score_page(
         findings=analyse_scores(last.metrics, targets),
         tables=[_figure_table(run, several=several) for run in runs],
         pairs=[_pair(runs[0], run) for run in runs[1:]],
-        baseline=runs[0].name,
-        plot=svg(reference_plot([(r.name, r.metrics) for r in runs], targets)),
+        plot=reference_plot([(r.name, r.metrics) for r in runs], targets),
         matrices=[{"name": r.name, **confusion_table(r.metrics)} for r in runs],
         scenarios=scenario_rows(last.metrics),
-        payload=embedded_json(clip_payload(clips, orders, 0.1)),
-        problems=problem_rows(last.run),
-        settings=[("Resolved settings", canonical_json(last.run.config, indent=2))],
     )
 
 
@@ -127,8 +123,7 @@ def _facts(found: AnsweredRun) -> list[tuple[str, str]]:
         ("clips", str(found.metrics["n_clips"])),
         ("groups", str(found.metrics["n_groups"])),
         ("true scores", labels),
-        ("weights", str(found.run.config["model_identity"])[:24]),
-        ("time in the model", f"{short(sum(r.seconds for r in found.records))} s"),
+        *model_facts(found),
     ]
 
 
