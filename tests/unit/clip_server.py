@@ -1,12 +1,13 @@
 """A web server on this machine that misbehaves on request."""
 
-import threading
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from urllib.parse import unquote
+
+from serving import listening
 
 VIDEO = b"\x00\x00\x00\x20ftypisom" + bytes(range(256)) * 40
 
@@ -73,14 +74,5 @@ def served(files: Mapping[str, bytes] | None = None, *, wait_s: float = 0.0) -> 
             self.end_headers()
             self.wfile.write(body)
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
-    thread.start()
-    web.address = f"http://127.0.0.1:{server.server_port}"
-    try:
+    with listening(Handler) as web.address:
         yield web
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()

@@ -60,7 +60,8 @@ def test_a_run_is_reopened_with_what_it_held(tmp_path: Path) -> None:
 def test_config_does_not_depend_on_the_order_of_its_keys(tmp_path: Path) -> None:
     Run.open(tmp_path, kind="evaluation", config=CONFIG).close()
     turned = dict(reversed(list(CONFIG.items())))
-    Run.open(tmp_path, kind="evaluation", config=turned).close()
+    with Run.open(tmp_path, kind="evaluation", config=turned) as run:
+        assert run.config == Run.read(tmp_path).config
 
 
 def test_changed_settings_are_named_with_both_values(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -18,6 +18,7 @@ import av
 import numpy as np
 import torch
 from safetensors.torch import load_file
+from serving import listening
 from tiny_models import POLICY
 
 from kairoscope.core import Sample
@@ -185,14 +186,6 @@ def running(twin: Twin) -> Iterator[Twin]:
             self.end_headers()
             self.wfile.write(content)
 
-    listening = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    listening.daemon_threads = True
-    thread = threading.Thread(target=listening.serve_forever, args=(0.05,), daemon=True)
-    thread.start()
-    twin.url = f"http://127.0.0.1:{listening.server_port}/v1"
-    try:
+    with listening(Handler) as address:
+        twin.url = f"{address}/v1"
         yield twin
-    finally:
-        listening.shutdown()
-        listening.server_close()
-        thread.join()
