@@ -1,13 +1,26 @@
 """`kairoscope judge`."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 from urllib.parse import urlsplit
-
-import typer
 
 from kairoscope.cli.app import command, counted, note, say, show
 from kairoscope.cli.cache import with_store_options
+from kairoscope.cli.judging_options import (
+    ControlsOption,
+    DecodingOption,
+    DryRunOption,
+    FieldsOption,
+    FolderOption,
+    HumanOption,
+    MaxTokensOption,
+    ModelOption,
+    OfflineOption,
+    RepeatsOption,
+    RunArgument,
+    SeedOption,
+    TemperatureOption,
+)
 from kairoscope.cli.options import BatchOption, DeviceOption, check_model
 from kairoscope.cli.progress import bars
 from kairoscope.cli.server_options import print_usage, with_server_options
@@ -23,79 +36,19 @@ MAX_LISTED = 10
 @with_server_options
 @with_store_options
 def judge(
-    run: Annotated[
-        Path, typer.Argument(metavar="RUN", help="A finished evaluation of av-captions.")
-    ],
-    fields: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--fields",
-            metavar="NAME,…",
-            help="What the judge may be shown: texts, all, or names of fields. Nothing else leaves the "
-            "machine.",
-        ),
-    ] = None,
-    model: Annotated[
-        str | None,
-        typer.Option(
-            "--model",
-            metavar="MODEL",
-            help="The judge: openai:NAME (with --base-url), or a model in this process, as elsewhere. It "
-            "reads texts alone.",
-        ),
-    ] = None,
-    folder: Annotated[
-        Path | None,
-        typer.Option("--out", metavar="FOLDER", help="Where it goes (default: judge in the run)."),
-    ] = None,
-    repeats: Annotated[
-        int | None, typer.Option(metavar="N", help="Answers to each question (default: 3).")
-    ] = None,
-    temperature: Annotated[
-        float | None, typer.Option(metavar="T", help="Of the repeats (default: 0.7).")
-    ] = None,
-    controls: Annotated[
-        int | None,
-        typer.Option(
-            metavar="N",
-            help="Clips for each control (label against itself, against another clip's, texts swapped) and "
-            "field; they say whether the judge can be trusted (default: 20).",
-        ),
-    ] = None,
-    human: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE",
-            help="Scores of people, a table or JSON lines with sample_id, field, score (and trial, rater): "
-            "how far the judge agrees. May be added later; nothing is asked again.",
-        ),
-    ] = None,
-    decoding: Annotated[
-        str | None,
-        typer.Option(
-            metavar="HOW",
-            help="constrained: a reason, then a digit, and nothing else; free: for servers that keep to no "
-            "constraint (default: constrained).",
-        ),
-    ] = None,
-    max_tokens: Annotated[
-        int | None,
-        typer.Option(metavar="N", help="Of an answer, reasoning included (default: 512)."),
-    ] = None,
-    seed: Annotated[
-        int | None, typer.Option(metavar="N", help="Of what is drawn (default: 0).")
-    ] = None,
-    offline: Annotated[
-        str | None,
-        typer.Option(
-            metavar="MEASURE",
-            help="Ask no judge: lexical (words that both have) or embedding (cosine, of --model in this "
-            "process). Likeness from 0 to 1, which is no score of a judge.",
-        ),
-    ] = None,
-    dry_run: Annotated[  # noqa: FBT002
-        bool, typer.Option("--dry-run", help="Say what would be sent, and where; send nothing.")
-    ] = False,
+    run: RunArgument,
+    fields: FieldsOption = None,
+    model: ModelOption = None,
+    folder: FolderOption = None,
+    repeats: RepeatsOption = None,
+    temperature: TemperatureOption = None,
+    controls: ControlsOption = None,
+    human: HumanOption = None,
+    decoding: DecodingOption = None,
+    max_tokens: MaxTokensOption = None,
+    seed: SeedOption = None,
+    offline: OfflineOption = None,
+    dry_run: DryRunOption = False,  # noqa: FBT002
     device: DeviceOption = None,
     batch_size: BatchOption = None,
     *,

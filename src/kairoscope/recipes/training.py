@@ -144,10 +144,7 @@ def train_stage(
         "model_identity": identity,
         "data": _digests(task, train, held_out, checksums, mix),
         "frames": plain(policy),
-        # However many processes share the work, and how, it is the same run.
-        kind: {name: value for name, value in plain(config).items() if name != "parallel"},
-        # Where the server is and what it is called may change from one session to the next.
-        **({"rollouts": "server"} if server else {}),
+        **_kept_settings(kind, config, is_served=server is not None),
     }
     with ExitStack() as files:
         run = None
@@ -178,6 +175,14 @@ def train_stage(
             run.write_json("result.json", _result_row(result))
             write_page(out)
         return result
+
+
+def _kept_settings(kind: str, config: SFTConfig | GRPOConfig, *, is_served: bool) -> dict[str, Any]:
+    """Settings that must be the same when a run goes on."""
+    # However many processes share the work, and how, it is the same run.
+    kept = {name: value for name, value in plain(config).items() if name != "parallel"}
+    # Where the server is and what it is called may change from one session to the next.
+    return {kind: kept} | ({"rollouts": "server"} if is_served else {})
 
 
 def _log(run: Run | None, board: Loggers, on_progress: Progress, row: dict[str, Any]) -> None:
